@@ -1,0 +1,42 @@
+# Everything runs in .venv, which each target sets up when it has to (tools/bootstrap).
+#   make run ARGS="--seconds 60"   the whole venue on this machine
+#   make test | test-quick         all tests | those that take less than two minutes together
+#   make lint                      ruff, mypy, layer boundaries, tree rules
+#   make guest                     the program as RV64IM ELFs, one per preset, in build/guest/
+#   make generate                  rewrite what is generated from protocol/
+#   make clean                     remove build/ and .venv
+SHELL := /bin/sh
+PY := .venv/bin/python
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: run test test-quick lint guest generate setup clean
+.DEFAULT_GOAL := setup
+
+setup:
+	@tools/bootstrap
+
+run: setup
+	@.venv/bin/provenue run $(ARGS)
+
+test: setup
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-quick: setup
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) tools/check_boundaries.py
+	$(PY) tools/check_tree.py
+
+guest: setup
+	$(PY) tools/build_guest.py $(ARGS)
+
+generate: setup
+	$(PY) tools/generate.py
+
+clean:
+	rm -rf build .venv

@@ -1,0 +1,3 @@
+"""The command line: one file per command group, found by `provenue.cli.main`."""
+
+__all__: list[str] = []

@@ -1,0 +1,107 @@
+"""The entry point of the `provenue` command.
+
+Convention: each file `provenue/cli/NAME.py` is the command group `provenue NAME`. It exposes a
+module attribute `app`, a `cyclopts.App` named like the file, and the first line of its docstring
+is the line that `provenue --help` shows. An underscore in the file name is a dash on the command
+line; files that begin with an underscore, and this file, are no groups.
+
+A group is imported only when it is called. So help stays fast, and a group that cannot be
+imported (a missing optional package, say) does not take the others down.
+"""
+
+import ast
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenue import __version__
+
+__all__ = ["command_groups", "main"]
+
+_EXIT_USAGE = 2
+_EXIT_INTERRUPTED = 130
+
+
+def command_groups(folder: Path | None = None) -> dict[str, Path]:
+    """The command groups, by the name used on the command line."""
+    folder = folder or Path(__file__).parent
+    return {
+        path.stem.replace("_", "-"): path
+        for path in sorted(folder.glob("*.py"))
+        if not path.stem.startswith("_") and path.stem != "main"
+    }
+
+
+def _summary(path: Path) -> str:
+    """The first docstring line of a group, read without importing (and so running) the group."""
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    except (OSError, SyntaxError, ValueError):
+        return "(cannot be read)"
+    return (docstring or "").partition("\n")[0]
+
+
+def _help() -> str:
+    groups = command_groups()
+    width = max((len(name) for name in groups), default=0)
+    lines = [
+        "Usage: provenue COMMAND [ARGS]",
+        "",
+        "An off-chain execution environment for derivatives, provable on an EVM chain.",
+        "",
+        "Commands:",
+        *(f"  {name:<{width}}  {_summary(path)}" for name, path in groups.items()),
+        "",
+        "Options:",
+        "  --help, -h   this text; `provenue COMMAND --help` for a command",
+        "  --version    the version of provenue",
+    ]
+    return "\n".join(lines)
+
+
+def _fail(message: str) -> int:
+    print(f"provenue: {message}", file=sys.stderr)
+    return _EXIT_USAGE
+
+
+def _unknown(name: str) -> int:
+    groups = command_groups()
+    near = difflib.get_close_matches(name, groups, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "see `provenue --help`"
+    return _fail(f"command: expected one of {', '.join(groups) or '(none)'}, was {name!r}; {hint}")
+
+
+def _call(name: str, arguments: Sequence[str]) -> int:
+    module = importlib.import_module(f"provenue.cli.{name.replace('-', '_')}")
+    from cyclopts import App
+
+    root = App(name="provenue", help_flags=["--help", "-h"], version=__version__)
+    root.command(module.app, name=name)
+    result = root([name, *arguments], result_action="return_value")
+    return result if isinstance(result, int) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the return value is the exit status of the process."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(_help())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name in ("--version", "-V"):
+        print(f"provenue {__version__}")
+        return 0
+    if name.startswith("-"):
+        return _fail(f"option: expected --help or --version before the command, was {name!r}")
+    if name not in command_groups():
+        return _unknown(name)
+    try:
+        return _call(name, rest)
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
