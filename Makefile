@@ -17,6 +17,7 @@ setup:
 	@tools/bootstrap
 
 run: setup
+	@$(PY) tools/build_guest.py --quiet
 	@.venv/bin/provenue run $(ARGS)
 
 test: setup

@@ -23,7 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "provenue-setup"
 NATIVE_INPUTS = ("CMakeLists.txt", "cmake", "core", "machine", "bindings")
-NATIVE_SUFFIXES = {".cpp", ".hpp", ".h", ".inc", ".cmake", ".txt"}
+NATIVE_SUFFIXES = {".cpp", ".hpp", ".h", ".inc", ".cmake", ".txt", ".toml", ".py"}
 
 
 class SetupError(Exception):
@@ -170,7 +170,7 @@ def native_inputs() -> list[Path]:
     for name in NATIVE_INPUTS:
         path = ROOT / name
         found += [path] if path.is_file() else path.rglob("*")
-    return sorted(p for p in found if p.is_file() and p.suffix in {*NATIVE_SUFFIXES, ".toml", ".py"})
+    return sorted(path for path in found if path.is_file() and path.suffix in NATIVE_SUFFIXES)
 
 
 def build_package() -> None:
