@@ -2,7 +2,7 @@
 
 C++: `matching` and `clearing` never include each other, only `program` includes both, `machine`
 includes nothing of `core`, and the program uses freestanding headers only. Python: `spec` imports
-nothing of ours, and only engine.py and machine.py touch the extension module.
+nothing of ours, and only engine.py and machine.py touch the extension modules.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def _imported(path: Path, node: ast.AST) -> list[str]:
         base = package[: len(package) - node.level + 1] if node.level else []
         module = ".".join([*base, *([node.module] if node.module else [])])
         return [module, *(f"{module}.{alias.name}" for alias in node.names)]
-    if isinstance(node, ast.Constant) and node.value == _NATIVE_MODULE:
+    if isinstance(node, ast.Constant) and str(node.value).startswith(_NATIVE_MODULE):
         return [_NATIVE_MODULE]  # importlib.import_module and its like
     return []
 
@@ -124,7 +124,7 @@ def _check_import(path: Path, name: str) -> str | None:
     if in_spec and _within(name, "provenue") and not _within(name, "provenue.spec"):
         if name != "provenue":
             return f"spec imports {name}: expected nothing of ours but provenue.spec"
-    if _within(name, _NATIVE_MODULE) and path not in _NATIVE_USERS:
+    if name.startswith(_NATIVE_MODULE) and path not in _NATIVE_USERS:
         return f"imports {name}: expected provenue.engine or provenue.machine"
     return None
 
