@@ -1,0 +1,87 @@
+// The undo log of one message: every 32-byte leaf of the image that is written is recorded once,
+// with the bytes it had before the message. It restores rejects, traps and failed assertions
+// exactly (P4), and tells the host which leaves of the Merkle tree are dirty.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "core/base/assert.hpp"
+
+namespace provenue {
+
+constexpr uint32_t kUndoLeafBytes = 32;
+// The most leaves one message can touch (P3). Largest: a liquidation step that cancels
+// orders_per_account = 128 orders, each at a level of its own: order 2, neighbours in its queue 2,
+// level 1, five trie nodes of 2 leaves, row 2; with 31 feeds and 128 instruments in the same
+// PRICES message that is below 2,800. SET_SIGNERS clears 8 * 124 prices.
+constexpr uint32_t kUndoEntriesMax = 4096;
+// Open addressing, at most half full.
+constexpr uint32_t kUndoSlots = 2 * kUndoEntriesMax;
+
+struct UndoEntry {
+    uint64_t offset;  // of the leaf, from the start of the image; a multiple of 32
+    uint64_t old_leaf[4];
+};
+
+struct UndoLog {
+    uint32_t count;
+    uint32_t pad;
+    UndoEntry entries[kUndoEntriesMax];
+    uint16_t slots[kUndoSlots];  // entry + 1 by hash of the offset, 0 is free
+
+    // Record a leaf before it is written. Recording it again costs a probe.
+    void record(const uint8_t* image, uint64_t offset) {
+        const uint64_t leaf = offset / kUndoLeafBytes;
+        uint32_t slot = slot_of(leaf);
+        // Bounded by kUndoSlots: the table is at most half full.
+        for (; slots[slot] != 0; slot = (slot + 1) % kUndoSlots)
+            if (entries[slots[slot] - 1].offset == leaf * kUndoLeafBytes) return;
+        ASSERT(count < kUndoEntriesMax, "undo log full");
+        UndoEntry& entry = entries[count];
+        entry.offset = leaf * kUndoLeafBytes;
+        std::memcpy(entry.old_leaf, image + entry.offset, kUndoLeafBytes);
+        count += 1;
+        slots[slot] = static_cast<uint16_t>(count);
+    }
+
+    // Record every leaf of a range.
+    void record_range(const uint8_t* image, uint64_t offset, uint64_t bytes) {
+        const uint64_t end = offset + bytes;
+        for (uint64_t at = offset - offset % kUndoLeafBytes; at < end; at += kUndoLeafBytes)
+            record(image, at);
+    }
+
+    // Restore every leaf first recorded after the log had `mark` entries, and forget it.
+    void rollback(uint8_t* image, uint32_t mark) {
+        ASSERT(mark <= count, "undo mark ahead of log");
+        while (count > mark) {
+            const UndoEntry& entry = entries[count - 1];
+            std::memcpy(image + entry.offset, entry.old_leaf, kUndoLeafBytes);
+            forget_last();
+        }
+    }
+
+    // Begin a new message: what is in the image now is what a rollback restores.
+    void clear() {
+        while (count > 0) forget_last();
+    }
+
+private:
+    static uint32_t slot_of(uint64_t leaf) {
+        constexpr uint64_t kMultiplier = 0x9E37'79B9'7F4A'7C15;  // 2^64 / golden ratio
+        static_assert(kUndoSlots == 1 << 13);
+        return static_cast<uint32_t>((leaf * kMultiplier) >> (64 - 13));
+    }
+
+    // The last entry was the last one inserted, so no probe sequence passes through its slot to
+    // a later entry: clearing the slot is a correct removal.
+    void forget_last() {
+        uint32_t slot = slot_of(entries[count - 1].offset / kUndoLeafBytes);
+        while (slots[slot] != count) slot = (slot + 1) % kUndoSlots;
+        slots[slot] = 0;
+        count -= 1;
+    }
+};
+
+}  // namespace provenue
