@@ -218,7 +218,7 @@ def _spawn(command: list[str], scratch: Path) -> subprocess.Popen[bytes]:
                 stdout=out,
                 stderr=err,
                 env=os.environ | {"PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C is for us; the chain is ended when we are done with it
+                start_new_session=True,  # Ctrl-C is for us; the chain ends when we are done with it
             )
         ).result()
 
