@@ -1,0 +1,1 @@
+"""The operator's inside: journal, sequencing, recovery, batches, anchoring."""
