@@ -204,8 +204,8 @@ def read_hashes(root: Path = ROOT) -> dict[str, str]:
 def write_hashes(hashes: dict[str, str], root: Path = ROOT) -> None:
     """Rewrite core/guest/hashes.toml."""
     lines = [
-        "# SHA-256 of the guest ELF of each preset. Written by `make guest ARGS=--update`, compared",
-        "# by the test run. A change of the program, of a header or of the compiler changes them.",
+        "# SHA-256 of the guest ELF of each preset. Written by `make guest ARGS=--update`, and",
+        "# compared by the test run. A change of the program or of the compiler changes them.",
         f'ziglang = "{ZIGLANG_VERSION}"',
         "",
         "[sha256]",

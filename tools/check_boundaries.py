@@ -34,10 +34,11 @@ LAYERS: dict[str, set[str]] = {
     "bindings": _CORE | {"core/program", "core/native", "machine"},
 }
 # The standard headers of the freestanding program; all compile for the guest as well.
-_FREESTANDING = set(
-    "algorithm array bit climits compare concepts cstddef cstdint cstring initializer_list limits"
-    " numeric optional span stddef.h stdint.h tuple type_traits utility variant version".split()
-)
+_FREESTANDING = {
+    *("algorithm", "array", "bit", "climits", "compare", "concepts", "cstddef", "cstdint"),
+    *("cstring", "initializer_list", "limits", "numeric", "optional", "span", "stddef.h"),
+    *("stdint.h", "tuple", "type_traits", "utility", "variant", "version"),
+}
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 _CPP_SUFFIXES = {".cpp", ".hpp", ".h", ".inc"}
 
@@ -121,9 +122,9 @@ def _within(name: str, package: str) -> bool:
 def _check_import(path: Path, name: str) -> str | None:
     """What is wrong with importing `name`, or None."""
     in_spec = path.parts[:3] == ("src", "provenue", "spec")
-    if in_spec and _within(name, "provenue") and not _within(name, "provenue.spec"):
-        if name != "provenue":
-            return f"spec imports {name}: expected nothing of ours but provenue.spec"
+    ours = _within(name, "provenue") and name != "provenue"
+    if in_spec and ours and not _within(name, "provenue.spec"):
+        return f"spec imports {name}: expected nothing of ours but provenue.spec"
     if name.startswith(_NATIVE_MODULE) and path not in _NATIVE_USERS:
         return f"imports {name}: expected provenue.engine or provenue.machine"
     return None

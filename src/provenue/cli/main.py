@@ -20,16 +20,16 @@ from provenue import __version__
 
 __all__ = ["command_groups", "main"]
 
+_FOLDER = Path(__file__).parent
 _EXIT_USAGE = 2
 _EXIT_INTERRUPTED = 130
 
 
-def command_groups(folder: Path | None = None) -> dict[str, Path]:
-    """The command groups, by the name used on the command line."""
-    folder = folder or Path(__file__).parent
+def command_groups() -> dict[str, Path]:
+    """The file of each command group, by the name used on the command line."""
     return {
         path.stem.replace("_", "-"): path
-        for path in sorted(folder.glob("*.py"))
+        for path in sorted(_FOLDER.glob("*.py"))
         if not path.stem.startswith("_") and path.stem != "main"
     }
 
