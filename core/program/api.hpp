@@ -32,7 +32,7 @@ struct Context {
     // What the last message wrote: entries[0 .. undo.count) are its dirty leaves. A leaf may be
     // recorded and yet hold its old bytes. Empty after undo_message.
     UndoLog undo;
-    EventRecord events[kEventsMax];  // of the last message, event_count of them
+    Event events[kEventsMax];  // of the last message, event_count of them
     alignas(1024) uint8_t hash_block[1024];
     alignas(128) uint8_t recover_block[128];
 };
