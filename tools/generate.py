@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.generator import cpp, model, python, vyper
+from tools.generator import cpp, python, vyper
+from tools.generator.load import load
 from tools.generator.model import Protocol, SchemaError
 
 __all__ = ["OUTPUTS", "generate", "main", "stale", "write"]
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the tree to read and write")
     options = parser.parse_args(arguments)
     try:
-        files = generate(model.load(options.root / "protocol"))
+        files = generate(load(options.root / "protocol"))
     except SchemaError as error:
         print(f"generate: {error}", file=sys.stderr)
         return 2

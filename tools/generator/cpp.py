@@ -16,7 +16,7 @@ _TYPES = {
 
 def _number(value: int) -> str:
     """Decimal with digit marks; large powers stay readable as hexadecimal."""
-    if value >= 1 << 20 and value & (value - 1) == 0 or value >= 1 << 30:
+    if (value >= 1 << 20 and value & (value - 1) == 0) or value >= 1 << 30:
         return f"{value:#x}"
     return f"{value:,}".replace(",", "'")
 
@@ -103,7 +103,8 @@ def _wire(message: Message) -> Iterator[str]:
             continue
         if behind:
             assert listed is not None
-            yield f"  static constexpr uint32_t {name}BehindEntries = {field.offset - listed.offset};"
+            behind_bytes = field.offset - listed.offset
+            yield f"  static constexpr uint32_t {name}BehindEntries = {behind_bytes};"
         else:
             yield f"  static constexpr uint32_t {name} = {field.offset};"
         yield f"  static constexpr uint32_t {name}Size = {field.size};"
@@ -133,7 +134,7 @@ def _struct(name: str, doc: str, fields: tuple[Field, ...], size: int) -> Iterat
     yield from _asserts(name, fields, size)
 
 
-_INCLUDES = ["#include <array>", "#include <cstddef>", "#include <cstdint>", "#include <type_traits>"]
+_INCLUDES = [f"#include <{name}>" for name in ("array", "cstddef", "cstdint", "type_traits")]
 
 
 def protocol_header(protocol: Protocol) -> str:
@@ -142,7 +143,7 @@ def protocol_header(protocol: Protocol) -> str:
     lines += [*_constants(protocol), "", *_enums(protocol)]
     lines += ["", "// One record for every kind of event."]
     lines += _struct("Event", "", protocol.event_fields, protocol.event_bytes)
-    lines += ["", "// EIP-712 domain: hashes of its type, of \"Provenue\" and of \"1\"."]
+    lines += ["", '// EIP-712 domain: hashes of its type, of "Provenue" and of "1".']
     lines += _hash("kDomainTypeHash", DOMAIN_TYPE)
     lines += _hash("kDomainNameHash", "Provenue")
     lines += _hash("kDomainVersionHash", "1")
@@ -186,7 +187,8 @@ def layout_header(protocol: Protocol) -> str:
     lines += ["", "namespace provenue {"]
     for table in protocol.tables:
         if table.owner:
-            lines += ["", *_struct(table.record, _table_doc(table), table.fields, table.record_bytes)]
+            doc = _table_doc(table)
+            lines += ["", *_struct(table.record, doc, table.fields, table.record_bytes)]
     lines += [""]
     for table in protocol.tables:
         shared = f"array of {_TYPES[table.packed]}" if table.packed else table.record
