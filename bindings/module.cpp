@@ -1,14 +1,9 @@
-// The extension modules. Conversion only: each part of the C++ code has a file of its own beside
-// this one, with one function that adds its classes to a module.
-//
-// Capacities are compile-time constants of a preset, so there is one module per preset and one that
-// knows no preset. cmake/extension.cmake compiles this file once for each of them:
-//   provenue._native           the machine (bindings/machine.cpp)
-//   provenue._native_minimal   the engine with the capacities of preset `minimal`
-//   provenue._native_dev       ... of preset `dev`         (all from bindings/engine.cpp,
-//   provenue._native_main      ... of preset `main`         with -DPROVENUE_PRESET_MINIMAL=1 etc.)
-// Each has a nanobind domain of its own, so that classes of the same C++ name do not meet. Only
-// provenue/machine.py and provenue/engine.py import them.
+// The extension module `provenue._native`. Conversion only: each part of the C++ code has a file of
+// its own beside this one, with one function that adds its classes to the module:
+//   bindings/machine.cpp   bind_machine   the RV64IM machine
+//   bindings/engine.cpp    bind_engine    the engine; it chooses the preset through ProgramTable
+// A part may have more files, machine_*.cpp and engine_*.cpp. Only provenue/machine.py and
+// provenue/engine.py import the module. CMake defines PROVENUE_BIND_x where the part exists.
 #include <nanobind/nanobind.h>
 
 #ifdef PROVENUE_BIND_MACHINE
@@ -18,7 +13,7 @@ void bind_machine(nanobind::module_& m);
 void bind_engine(nanobind::module_& m);
 #endif
 
-NB_MODULE(PROVENUE_MODULE, m) {
+NB_MODULE(_native, m) {
     m.doc() = "Native part of Provenue; import provenue.engine or provenue.machine instead.";
 #ifdef PROVENUE_BIND_MACHINE
     bind_machine(m);

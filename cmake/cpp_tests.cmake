@@ -18,10 +18,12 @@ endif()
 file(WRITE ${CMAKE_BINARY_DIR}/sanitizers.txt "${provenue_sanitizers}\n")
 
 # The smallest capacities, so that tests reach every edge quickly.
-provenue_core_library(minimal)
+provenue_program_library(minimal)
 foreach(source ${provenue_test_sources})
   string(REGEX REPLACE "\\.cpp$" "" name ${source})
   string(REPLACE "/" "_" name ${name})
   add_executable(${name} ${PROJECT_SOURCE_DIR}/${source})
-  target_link_libraries(${name} PRIVATE provenue_core_minimal provenue_machine provenue_warnings)
+  target_link_libraries(${name} PRIVATE
+    provenue_program_minimal provenue_host provenue_machine provenue_warnings
+    provenue_preset_minimal)
 endforeach()

@@ -2,7 +2,7 @@
 #   *_test.cpp                      tests only
 #   core/guest/**                   guest only
 #   core/native/**, *_native.cpp    host only: hosted C++ (files, threads, CPU dispatch)
-#   the rest of core/               the program: freestanding, in both builds
+#   the rest of core/               the program: freestanding, in both builds, once per preset
 
 file(GLOB_RECURSE provenue_core_all CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} core/*.cpp)
 file(GLOB_RECURSE provenue_machine_all CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
@@ -27,32 +27,29 @@ function(provenue_library name flags)
     return()
   endif()
   list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE sources)
-  add_library(${name} STATIC ${sources})
+  add_library(${name} STATIC EXCLUDE_FROM_ALL ${sources})
   target_link_libraries(${name} PUBLIC provenue_common PRIVATE provenue_warnings ${flags})
 endfunction()
 
-provenue_library(provenue_machine provenue_common ${provenue_machine_sources})
-
-# core/ with the capacities of one preset: provenue_core_<preset>. Whoever links it is compiled for
-# the same preset.
-function(provenue_core_library preset)
+# Flags that compile a file for one preset: provenue_preset_<preset>.
+foreach(preset ${PROVENUE_PRESETS})
   string(TOUPPER ${preset} upper)
   add_library(provenue_preset_${preset} INTERFACE)
   target_compile_definitions(provenue_preset_${preset} INTERFACE PROVENUE_PRESET_${upper}=1)
-  provenue_library(provenue_program_${preset} provenue_freestanding ${provenue_program_sources})
-  provenue_library(provenue_host_${preset} provenue_common ${provenue_host_sources})
-  # Host code calls the program and the program calls host code (hash dispatch): a cycle, which
-  # CMake allows between static libraries and links in the right order.
-  foreach(pair "program;host" "host;program")
-    list(GET pair 0 part)
-    list(GET pair 1 other)
-    get_target_property(type provenue_${part}_${preset} TYPE)
-    if(type STREQUAL STATIC_LIBRARY)
-      target_link_libraries(provenue_${part}_${preset} PUBLIC
-        provenue_preset_${preset} provenue_${other}_${preset})
-    endif()
-  endforeach()
-  add_library(provenue_core_${preset} INTERFACE)
-  target_link_libraries(provenue_core_${preset} INTERFACE
-    provenue_program_${preset} provenue_host_${preset} provenue_preset_${preset} provenue_common)
+endforeach()
+
+provenue_library(provenue_machine provenue_common ${provenue_machine_sources})
+# Host code serves every preset through ProgramTable. core/program/api.hpp asks for one by name all
+# the same, so it is compiled as `main`, and so are the bindings.
+provenue_library(provenue_host provenue_preset_main ${provenue_host_sources})
+
+# The program with the capacities of one preset: provenue_program_<preset>. It calls the host
+# (core/base/host.hpp), so that one follows it in the link.
+function(provenue_program_library preset)
+  set(name provenue_program_${preset})
+  provenue_library(${name} provenue_freestanding ${provenue_program_sources})
+  get_target_property(type ${name} TYPE)
+  if(type STREQUAL STATIC_LIBRARY)
+    target_link_libraries(${name} PRIVATE provenue_preset_${preset} PUBLIC provenue_host)
+  endif()
 endfunction()
