@@ -24,6 +24,7 @@ from eth_tester.backends.pyevm import PyEVMBackend
 from eth_utils.exceptions import ValidationError
 
 from provenue.settlement.chain_types import from_hex
+from provenue.settlement.tx import calldata_floor_gas
 
 __all__ = [
     "CallError",
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 PRIORITY_FEE_WEI = 1_000_000_000
-_GAS_TX, _FLOOR_PER_TOKEN, _TOKENS_PER_BYTE = 21_000, 10, 4  # EIP-7623
 _MAX_POOL_TXS = 10_000
 
 
@@ -222,7 +222,7 @@ class TesterChain:
         ceiling = self.gas_limit if request.gas is None else min(request.gas, self.gas_limit)
         computation = self._execute(request, ceiling, at)
         _raise_if_failed(computation)
-        floor = _floor_gas(request.data)
+        floor = calldata_floor_gas(request.data)
         gas = max(ceiling - computation.get_gas_remaining(), floor)
         while gas < ceiling:
             if not self._execute(request, gas, at).is_error:
@@ -283,7 +283,7 @@ class TesterChain:
         if tx.gas > self.gas_limit:
             raise ChainRejectError(f"exceeds block gas limit: {tx.gas} > {self.gas_limit}")
         # py-evm charges the calldata floor but does not demand the gas for it (EIP-7623 does).
-        least = max(tx.intrinsic_gas, _floor_gas(tx.data))
+        least = max(tx.intrinsic_gas, calldata_floor_gas(tx.data))
         if tx.gas < least:
             raise ChainRejectError(f"intrinsic gas too low: gas {tx.gas}, minimum needed {least}")
         if tx.max_fee_per_gas < tx.max_priority_fee_per_gas:
@@ -442,12 +442,6 @@ class TesterChain:
 def base_fee(header: BlockHeaderAPI) -> int:
     """The base fee of a header; all of ours have one."""
     return int(header.base_fee_per_gas or 0)
-
-
-def _floor_gas(data: bytes) -> int:
-    zeros = data.count(0)
-    tokens = zeros + (len(data) - zeros) * _TOKENS_PER_BYTE
-    return _GAS_TX + _FLOOR_PER_TOKEN * tokens
 
 
 def _plain(error: ValidationError) -> str:

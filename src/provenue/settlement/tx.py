@@ -25,7 +25,7 @@ from provenue.settlement.chain_types import (
 )
 from provenue.settlement.rpc import ChainError, Rpc, RpcError, RpcUnavailableError
 
-__all__ = ["Account", "NotMinedError", "PendingTx", "RevertedError", "Sender"]
+__all__ = ["Account", "NotMinedError", "PendingTx", "RevertedError", "Sender", "calldata_floor_gas"]
 
 _CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _PRIORITY_FEE_FALLBACK_WEI = 1_000_000_000
@@ -134,6 +134,12 @@ def _book_of(rpc: Rpc, address: str) -> _NonceBook:
         return _books.setdefault((rpc.url, address), _NonceBook())
 
 
+def calldata_floor_gas(data: bytes) -> int:
+    """The least a transaction with this calldata costs since Prague, whatever it does (EIP-7623)."""
+    zeros = data.count(0)
+    return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
+
+
 class Sender:
     """Sends transactions of one account through one node."""
 
@@ -171,6 +177,9 @@ class Sender:
         """Hand a transaction in without waiting for it."""
         if gas is None:
             gas = self._estimate(to, data, value)
+        elif gas < (floor := calldata_floor_gas(data)):
+            # Some nodes take such a transaction and never mine it, which blocks all later nonces.
+            raise ChainError(f"gas: {gas} is below the calldata floor of {floor} (EIP-7623)")
         chain_id = self.rpc.chain_id()
         priority, fee = self._fees()
         last_error: RpcError | None = None
