@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.generator import cpp, python, vyper
+from tools.generator import cpp, python, python_wire, vyper
 from tools.generator.load import load
 from tools.generator.model import Protocol, SchemaError
 
@@ -35,6 +35,7 @@ OUTPUTS: Mapping[str, Callable[[Protocol], str]] = {
     "src/provenue/_generated/layout.py": python.layout_module,
     "src/provenue/_generated/messages.py": python.messages_module,
     "src/provenue/spec/constants.py": python.spec_module,
+    "src/provenue/wire/_kinds.py": python_wire.kinds_module,
 }
 
 

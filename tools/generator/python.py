@@ -6,7 +6,14 @@ from tools.generator.keccak import keccak256
 from tools.generator.model import DOMAIN_TYPE, Enumeration, Field, Message, Protocol, Table
 from tools.generator.names import HEADER, camel, comment
 
-__all__ = ["codes_module", "constants_module", "layout_module", "messages_module", "spec_module"]
+__all__ = [
+    "codes_module",
+    "constants_module",
+    "file_text",
+    "layout_module",
+    "messages_module",
+    "spec_module",
+]
 
 _NUMPY = {
     "u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8",
@@ -18,7 +25,7 @@ def _head(doc: str, *imports: str) -> list[str]:
     return [f'"""{doc}', "", HEADER, '"""', "", "# fmt: off", "", *imports]
 
 
-def _file(lines: list[str]) -> str:
+def file_text(lines: list[str]) -> str:
     """The text; long strings of the tables are let through the linter where there are any."""
     if any(len(line) > 100 for line in lines):
         lines = ["# ruff: noqa: E501" if line == "# fmt: off" else line for line in lines]
@@ -162,13 +169,13 @@ def constants_module(protocol: Protocol) -> str:
     head = _head(
         "Numbers and presets.", "from dataclasses import dataclass", "from typing import Final", ""
     )
-    return _file([*head, *_constants(protocol), "", "", *_presets(protocol)])
+    return file_text([*head, *_constants(protocol), "", "", *_presets(protocol)])
 
 
 def codes_module(protocol: Protocol) -> str:
     """_generated/codes.py."""
     head = _head("Reject codes.", "from enum import IntEnum", "from typing import Self", "", "")
-    return _file([*head, *_codes(protocol)])
+    return file_text([*head, *_codes(protocol)])
 
 
 _MESSAGE_IMPORTS = (
@@ -181,7 +188,7 @@ def messages_module(protocol: Protocol) -> str:
     """_generated/messages.py."""
     lines = _head("Messages, enumerated values, events, EIP-712 types.", *_MESSAGE_IMPORTS)
     lines += [*_enums(protocol), "", "", *_formats(protocol), "", *_event(protocol), ""]
-    return _file([*lines, *_signed(protocol, hashes=True)])
+    return file_text([*lines, *_signed(protocol, hashes=True)])
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -221,7 +228,7 @@ def layout_module(protocol: Protocol) -> str:
         lines.append("    },")
     lines += ["}", "", "IMAGE_BYTES: Final[dict[str, int]] = {"]
     lines += [f'    "{preset}": {size:#x},' for preset, size in protocol.image_bytes.items()]
-    return _file([*lines, "}"])
+    return file_text([*lines, "}"])
 
 
 def spec_module(protocol: Protocol) -> str:
@@ -233,4 +240,4 @@ def spec_module(protocol: Protocol) -> str:
     )  # fmt: skip
     lines += [*_constants(protocol), "", "", *_presets(protocol), "", "", *_codes(protocol)]
     lines += ["", "", *_enums(protocol), "", "", *_formats(protocol), "", *_event(protocol)]
-    return _file([*lines, "", *_signed(protocol, hashes=False)])
+    return file_text([*lines, "", *_signed(protocol, hashes=False)])
