@@ -1,0 +1,31 @@
+// 4 hashes per permutation, with the instructions of avx2. Only run-time dispatch calls this.
+#include "core/native/keccak_wide.hpp"
+
+#if PROVENUE_WIDE_KECCAK
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#endif
+
+#include "core/native/keccak_lanes.hpp"
+
+namespace provenue::native {
+
+using Lanes = uint64_t __attribute__((vector_size(32)));
+
+void hash_pairs_avx2(const uint8_t in[4 * 64], uint8_t out[4 * 32]) {
+    hash_pairs_vector<Lanes, 4>(in, out);
+}
+
+}  // namespace provenue::native
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif
