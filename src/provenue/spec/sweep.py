@@ -1,0 +1,173 @@
+"""Chapter 6.2 to 6.5: a walk over all accounts after prices moved; liquidation by rule (P6)."""
+
+from provenue.spec.book import cancel, free_row_if_unused, opposite, row_for
+from provenue.spec.clearing import change_position, settle_funding
+from provenue.spec.constants import (
+    PRICE_TICKS_MAX,
+    SIZE_LOTS_MAX,
+    CancelReason,
+    EventKind,
+    FillFlag,
+    Side,
+)
+from provenue.spec.margin import asset_value, is_unsafe, row_maintenance
+from provenue.spec.notation import clamp, trunc_div
+from provenue.spec.state import HOUSE, QUOTE, Account, Order, State
+from provenue.spec.trading import band_limit, match
+
+__all__ = ["start_sweep", "sweep_part"]
+
+
+# --- 6.2 the walk --------------------------------------------------------------------------------
+
+
+def start_sweep(state: State) -> None:
+    """Full circle from where the cursor stands, so that frequent prices starve nobody."""
+    state.sweep_remaining = state.accounts_used
+
+
+def sweep_part(state: State) -> None:
+    """As much as one message does: some visits, or one step of liquidation or of the house."""
+    visits = 0
+    while state.sweep_remaining > 0 and visits < state.preset.sweep_accounts_per_message:
+        account = state.accounts[state.sweep_next]
+        if account.index != HOUSE and _is_exposed(account) and is_unsafe(state, account):
+            _liquidation_step(state, account)
+            break
+        is_house_step = account.index == HOUSE and _largest_position(state, account) is not None
+        if is_house_step:
+            _house_step(state)
+        state.sweep_next = (state.sweep_next + 1) % state.accounts_used
+        state.sweep_remaining -= 1
+        visits += 1
+        if is_house_step:
+            break
+    if state.sweep_remaining == 0:
+        state.emit(EventKind.SWEEP_FINISHED, extra=visits)
+
+
+def _is_exposed(account: Account) -> bool:
+    return bool(account.rows) or account.balances[QUOTE] < 0
+
+
+# --- 6.3 liquidation -----------------------------------------------------------------------------
+
+
+def _liquidation_step(state: State, account: Account) -> None:
+    """The first that applies: cancel its orders; close on the book; takeover."""
+    if account.orders:
+        for order in list(account.orders):
+            cancel(state, order, CancelReason.LIQUIDATION)
+        return
+    index = _largest_position(state, account)
+    if index is not None:
+        order = _closing_order(state, account, index)
+        state.emit(
+            EventKind.LIQUIDATED,
+            instrument=index,
+            account=account.index,
+            price=order.price_ticks,
+            size=order.size_lots,
+        )
+        if match(state, order, FillFlag.LIQUIDATION) > 0:
+            return
+    _takeover(state, account)
+
+
+def _largest_position(state: State, account: Account) -> int | None:
+    """The instrument with the largest maintenance margin, of equals the lowest; None if flat."""
+    largest, largest_margin = None, -1
+    for index, row in sorted(account.rows.items()):
+        if row.size_lots != 0:
+            margin = row_maintenance(state, state.instruments[index], row)
+            if margin > largest_margin:
+                largest, largest_margin = index, margin
+    return largest
+
+
+def _closing_order(state: State, account: Account, index: int) -> Order:
+    """An order within the liquidation band; it takes no slot, its id is 0."""
+    instrument = state.instruments[index]
+    size = account.rows[index].size_lots
+    side = opposite(Side.BUY if size > 0 else Side.SELL)
+    limit = band_limit(state, instrument, side, instrument.liquidation_band_ppm)
+    lots = min(abs(size), SIZE_LOTS_MAX)
+    return Order(
+        slot=0,
+        generation=0,
+        account=account.index,
+        instrument=index,
+        side=side,
+        price_ticks=clamp(limit, 1, PRICE_TICKS_MAX),
+        size_lots=lots,
+        remaining_lots=lots,
+        client_id=0,
+        flags=0,
+    )
+
+
+# --- 6.4 takeover --------------------------------------------------------------------------------
+
+
+def _takeover(state: State, account: Account) -> None:
+    """The house takes positions at the mark, then collateral at its value, then the shortfall."""
+    for index in sorted(account.rows):
+        if account.rows[index].size_lots != 0:
+            _take_position(state, account, index)
+    for asset in range(QUOTE + 1, state.preset.assets_max):
+        value = asset_value(state, account, asset)
+        if account.balances[QUOTE] < 0 and value > 0:
+            _take_collateral(state, account, asset, value)
+    shortfall = -account.balances[QUOTE]
+    if shortfall > 0:
+        state.house.balances[QUOTE] -= shortfall
+        account.balances[QUOTE] = 0
+        state.emit(EventKind.SHORTFALL, account=account.index, value=shortfall)
+
+
+def _take_position(state: State, account: Account, index: int) -> None:
+    # UPDATE: funding of both sides first
+    house = state.house
+    row = account.rows[index]
+    settle_funding(state, account, index, row)
+    house_row = house.rows[index] = row_for(state, house, index)
+    settle_funding(state, house, index, house_row)
+
+    # COMPUTE
+    instrument = state.instruments[index]
+    size = row.size_lots
+    value = size * state.mark(instrument) // instrument.lots_per_base
+    closed = min(abs(size), abs(house_row.size_lots))
+    closing_cash = trunc_div(-value * closed, abs(size))
+
+    # UPDATE: the account is paid the mark, the house takes the position at it
+    account.balances[QUOTE] += row.cash_leg_units + value
+    del account.rows[index]
+    change_position(house, house_row, size, -value, closing_cash)
+    free_row_if_unused(house, index)
+
+    # EMIT
+    state.emit(
+        EventKind.TAKEN_OVER, instrument=index, account=account.index, size=size, value=value
+    )
+
+
+def _take_collateral(state: State, account: Account, asset: int, value: int) -> None:
+    units = account.balances[asset]
+    account.balances[asset] = 0
+    state.house.balances[asset] += units
+    account.balances[QUOTE] += value
+    state.house.balances[QUOTE] -= value
+    state.emit(
+        EventKind.COLLATERAL_TAKEN, account=account.index, size=units, value=value, extra=asset
+    )
+
+
+# --- 6.5 the house -------------------------------------------------------------------------------
+
+
+def _house_step(state: State) -> None:
+    """The house works its way out: its largest position, on the book, without a fee."""
+    index = _largest_position(state, state.house)
+    assert index is not None
+    match(state, _closing_order(state, state.house, index), FillFlag.HOUSE_UNWIND)
