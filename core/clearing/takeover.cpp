@@ -1,0 +1,111 @@
+#include "core/clearing/takeover.hpp"
+
+#include "core/clearing/rows.hpp"
+#include "core/clearing/settlement.hpp"
+#include "core/risk/margin.hpp"
+
+namespace provenue::PROVENUE_PRESET_NAMESPACE {
+
+namespace {
+
+// The row with a size of the lowest instrument, false when there is none left.
+bool lowest_position(const State& state, uint32_t account, RowRef& ref) {
+    uint32_t lowest = kNoLink;
+    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
+        const RowRef at = State::row_at(account, slot);
+        const PositionRecord& row = state.row(at);
+        if (row.size_lots == 0) continue;
+        if (lowest != kNoLink && row.instrument_plus_1 > lowest) continue;
+        lowest = row.instrument_plus_1;
+        ref = at;
+    }
+    return lowest != kNoLink;
+}
+
+void take_position(State& state, EventLog& events, RowRef ref) {
+    settle_funding(state, events, ref);
+    const PositionRecord row = state.row(ref);
+    const uint32_t index = linked_index(row.instrument_plus_1);
+    const RowRef house = open_row(state, kHouse, index);
+    settle_funding(state, events, house);
+
+    const InstrumentRecord& instrument = state.instruments[index];
+    const i128 value =
+        mul_div_floor(row.size_lots, mark_of(state, instrument), instrument.lots_per_base);
+    change_balance(state, ref.account, kQuote, row.cash_leg_units + value);
+    PositionRecord& left = state.edit_row(ref);
+    left.size_lots = 0;
+    left.cash_leg_units = 0;
+    free_row_if_unused(state, ref);
+    change_position(state, house, row.size_lots, -value);
+    free_row_if_unused(state, house);
+
+    Event event = event_of(EventKind::kTakenOver);
+    event.instrument = index;
+    event.account = ref.account;
+    event.size = row.size_lots;
+    event.value = narrow<int64_t>(value);
+    events.emit(event);
+}
+
+void take_collateral(State& state, EventLog& events, uint32_t account) {
+    for (uint32_t asset = kQuote + 1; asset < kAssetsMax; ++asset) {
+        if (state.balance(account, kQuote) >= 0) return;
+        const int64_t units = state.balance(account, asset);
+        const i128 value = asset_value(state, account, asset);
+        if (units == 0 || value == 0) continue;
+        change_balance(state, account, asset, -i128{units});
+        change_balance(state, kHouse, asset, units);
+        change_balance(state, account, kQuote, value);
+        change_balance(state, kHouse, kQuote, -value);
+
+        Event event = event_of(EventKind::kCollateralTaken);
+        event.account = account;
+        event.size = units;
+        event.value = narrow<int64_t>(value);
+        event.extra = asset;
+        events.emit(event);
+    }
+}
+
+}  // namespace
+
+bool largest_position(const State& state, uint32_t account, RowRef& ref) {
+    i128 largest = -1;
+    uint32_t lowest = kNoLink;
+    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
+        const RowRef at = State::row_at(account, slot);
+        const PositionRecord& row = state.row(at);
+        if (row.size_lots == 0) continue;
+        const InstrumentRecord& instrument =
+            state.instruments[linked_index(row.instrument_plus_1)];
+        const i128 margin = row_maintenance(instrument, row, mark_of(state, instrument));
+        if (margin < largest || (margin == largest && row.instrument_plus_1 > lowest)) continue;
+        largest = margin;
+        lowest = row.instrument_plus_1;
+        ref = at;
+    }
+    return lowest != kNoLink;
+}
+
+void take_over(State& state, EventLog& events, uint32_t account) {
+    ASSERT(account != kHouse, "the house takes over itself");
+    RowRef ref;
+    // Each round ends one position.
+    for (uint32_t rounds = 0; lowest_position(state, account, ref); ++rounds) {
+        ASSERT(rounds < kPositionsPerAccount, "takeover does not end");
+        take_position(state, events, ref);
+    }
+    take_collateral(state, events, account);
+
+    const int64_t quote = state.balance(account, kQuote);
+    if (quote >= 0) return;
+    change_balance(state, account, kQuote, -i128{quote});
+    change_balance(state, kHouse, kQuote, quote);
+    Event event = event_of(EventKind::kShortfall);
+    event.account = account;
+    event.value = narrow<int64_t>(-i128{quote});
+    events.emit(event);
+}
+
+}  // namespace provenue::PROVENUE_PRESET_NAMESPACE

@@ -1,0 +1,19 @@
+// Takeover by the house, the last resort of a liquidation (chapter 6.4).
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/events.hpp"
+#include "core/image/state.hpp"
+
+namespace provenue::PROVENUE_PRESET_NAMESPACE {
+
+// The perpetual row with a size and the largest maintenance margin, of equals the lowest
+// instrument. False when the account holds no perpetual position.
+bool largest_position(const State& state, uint32_t account, RowRef& ref);
+
+// The house takes the account's positions at the mark, its collateral as far as needed, and pays
+// what is still missing. The account has no open orders.
+void take_over(State& state, EventLog& events, uint32_t account);
+
+}  // namespace provenue::PROVENUE_PRESET_NAMESPACE
