@@ -1,0 +1,1 @@
+"""The API: JSON-RPC 2.0 over WebSocket and HTTP in Deribit's naming."""

@@ -1,0 +1,154 @@
+"""Group commit around the sequencer: asyncio in, durable outcomes out.
+
+Submissions queue up while the last group is being synced; each turn of the loop sequences all that
+wait, commits the journal once (fdatasync in a thread of its own, the loop stays free), and only
+then resolves the callers' futures and hands the outcomes to the subscribers, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from provenue.sequencer.sequencer import InboxItem, Outcome, Sequencer, SequencerError
+
+__all__ = ["SequencerService"]
+
+# One turn sequences at most this many, so that a burst cannot hold the first one's answer back.
+GROUP_MAX = 512
+TURN_INTERVAL_S = 0.05
+
+Subscriber = Callable[[list[Outcome]], None]
+
+
+class SequencerService:
+    """Runs a `Sequencer` on the event loop. `submit` resolves once the journal is durable."""
+
+    def __init__(self, sequencer: Sequencer, *, tick_interval_ms: int, tick: bytes) -> None:
+        self._sequencer = sequencer
+        self._queue: deque[tuple[bytes, asyncio.Future[Outcome]]] = deque()
+        self._inbox: list[InboxItem] = []
+        self._wake = asyncio.Event()
+        self._subscribers: list[Subscriber] = []
+        self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._task: asyncio.Task[None] | None = None
+        self._failed: BaseException | None = None
+        self._stopping = False
+        self._tick = tick
+        self._tick_interval_s = tick_interval_ms / 1000
+        self._next_tick_s = 0.0
+
+    @property
+    def sequencer(self) -> Sequencer:
+        """The sequencer (reading the engine between turns is safe on the loop's thread)."""
+        return self._sequencer
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why the service stopped, if it did."""
+        return self._failed
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with each group of durable outcomes, in sequence order."""
+        self._subscribers.append(subscriber)
+
+    def start(self) -> None:
+        """Start the loop task."""
+        self._task = asyncio.create_task(self._run(), name="sequencer")
+
+    async def stop(self) -> None:
+        """Finish what is queued, close the open batch, commit, end the task."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        self._commit_thread.shutdown()
+
+    async def wait(self) -> None:
+        """Until the service has ended; raises what stopped it."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+        if self._failed is not None:
+            raise self._failed
+
+    async def submit(self, message: bytes) -> Outcome:
+        """Sequence one message; returns when its outcome is durable."""
+        if self._failed is not None or self._stopping:
+            raise SequencerError(f"the sequencer does not take messages: {self._failed}")
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._queue.append((message, future))
+        self._wake.set()
+        return await future
+
+    def offer_inbox(self, items: list[InboxItem]) -> None:
+        """New items of the L1 inbox; they run when the next batch opens."""
+        self._inbox.extend(items)
+        self._wake.set()
+
+    @property
+    def next_inbox_index(self) -> int:
+        """The inbox index that `offer_inbox` expects next."""
+        return self._inbox[-1].index + 1 if self._inbox else self._sequencer.next_inbox_index
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not (self._stopping and not self._queue and not self._inbox):
+                await self._wait_for_work()
+                waiting = self._sequence_group(loop.time())
+                await self._publish(loop, waiting)
+            self._sequencer.close_batch()
+            await self._publish(loop, [])
+            self._sequencer.journal.close()
+        except Exception as problem:  # a bug or a dead disk: stop, tell everyone, publish nothing
+            self._failed = problem
+            for _, future in self._queue:
+                if not future.done():
+                    future.set_exception(SequencerError(str(problem)))
+            self._queue.clear()
+
+    async def _wait_for_work(self) -> None:
+        if not self._queue and not self._inbox and not self._stopping:
+            try:
+                async with asyncio.timeout(TURN_INTERVAL_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        self._wake.clear()
+
+    def _sequence_group(self, now_s: float) -> list[tuple[Outcome, asyncio.Future[Outcome]]]:
+        sequencer = self._sequencer
+        if self._inbox:
+            sequencer.offer_inbox(self._inbox)
+            self._inbox = []
+        sequencer.turn_batches()
+        if now_s >= self._next_tick_s and sequencer.next_sequence > 0:
+            self._next_tick_s = now_s + self._tick_interval_s
+            sequencer.submit(self._tick)
+        done = []
+        for _ in range(min(len(self._queue), GROUP_MAX)):
+            message, future = self._queue.popleft()
+            done.append((sequencer.submit(message), future))
+        return done
+
+    async def _publish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        waiting: list[tuple[Outcome, asyncio.Future[Outcome]]],
+    ) -> None:
+        outcomes = self._sequencer.drain()
+        try:
+            await loop.run_in_executor(self._commit_thread, self._sequencer.journal.commit)
+        except Exception as problem:
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(SequencerError(str(problem)))
+            raise
+        for outcome, future in waiting:
+            if not future.done():
+                future.set_result(outcome)
+        if outcomes:
+            for subscriber in self._subscribers:
+                subscriber(outcomes)
