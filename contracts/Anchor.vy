@@ -1,0 +1,617 @@
+# pragma version 0.4.3
+"""
+@title  Anchor: batches, claims about them, finality
+@license Apache-2.0
+@notice A batch is posted in one transaction: data, header, claim. The order of messages is final
+        when posted and nothing takes it back; only a claim about the result can be voided, and
+        then anyone claims the same data again. A claim that has stood unvoided for the challenge
+        window behind a final one is final; the Vault pays by its image root.
+
+        Glossary
+        batch          consecutive messages, numbered from 1; batch 0 is the image of zeros
+        input root     root of the machine's input quarter: posted bytes, header, inbox slice
+        claim          tree of image roots after each message, its last one (end root), and the end
+                       root of the batch before (start root)
+        active claim   the claim that will be final; a batch whose claim was voided has none until
+                       someone claims again
+        pipeline       batches that are not final, at most 64
+        due            an inbox item older than inbox_delay_s: may not be left behind
+        overdue        older than forced_delay_s: now anyone may post, with a smaller bond, a batch
+                       of the inbox and of PRICES and CONTINUE
+        exit window    forced_delay_s + challenge_window_s: what an owner needs to leave without
+                       the operator; changes of operator and game wait longer
+        facts          what is packed into one word, see modules/facts.vy
+        head           of a batch's claims: their number (128 bits), then the index of the active
+                       one + 1, or 0 (128 bits)
+@custom:kill There is none. There is no pause and no verdict by an administrator.
+"""
+
+from interfaces import IAnchor
+from interfaces import IInbox
+from modules import bonds
+from modules import constants as c
+from modules import facts
+from modules import merkle
+from modules import owned
+from modules import posted
+from modules import roles
+
+implements: IAnchor
+initializes: merkle
+initializes: owned
+initializes: bonds
+initializes: roles[owned := owned]
+exports: (
+    owned.owner,
+    owned.next_owner,
+    owned.offer_ownership,
+    owned.take_ownership,
+    roles.operator,
+    roles.epoch,
+    roles.operator_change,
+    roles.propose_operator,
+    roles.change_operator,
+    roles.game,
+    roles.game_change,
+    roles.propose_game,
+    roles.set_game,
+    bonds.bond_of,
+    bonds.open_claims_of,
+    bonds.credit_of,
+    bonds.burnt_wei,
+    bonds.deposit_bond,
+    bonds.withdraw_bond,
+    bonds.withdraw_credit,
+)
+
+
+event BatchPosted:
+    batch: indexed(uint256)
+    poster: indexed(address)
+    input_root: bytes32
+    data_hash: bytes32
+    first_sequence: uint256
+    message_count: uint256
+    inbox_first: uint256
+    inbox_count: uint256
+    inbox_accumulator: bytes32
+    stamp_min_ms: uint64
+    stamp_max_ms: uint64
+    posted_at: uint256
+    forced: bool
+
+
+event Claimed:
+    batch: indexed(uint256)
+    index: indexed(uint256)
+    claimant: indexed(address)
+    start_root: bytes32
+    claim_root: bytes32
+    end_root: bytes32
+
+
+event ClaimVoided:
+    batch: indexed(uint256)
+    index: indexed(uint256)
+    cause_batch: uint256  # its own number, or that of the ancestor it fell with
+
+
+event Finalized:
+    batch: indexed(uint256)
+    end_root: bytes32
+
+
+struct Config:
+    operator: address
+    inbox: address
+    bond_wei: uint256  # of the operator's claims; whole gwei
+    forced_bond_wei: uint256  # of claims about forced batches; whole gwei
+    challenge_window_s: uint256
+    inbox_delay_s: uint256
+    forced_delay_s: uint256
+    admin_delay_s: uint256
+    stamp_ahead_ms: uint256  # stamps may run ahead of L1 time by this much
+    stamp_lag_ms: uint256  # and the last one may lie behind it by this much
+
+
+struct Header:
+    batch: uint256
+    stamp_min_ms: uint64
+    stamp_max_ms: uint64
+    forced: bool
+
+
+struct ClaimInput:
+    start_root: bytes32
+    claim_root: bytes32
+    end_root: bytes32
+    last_siblings: bytes32[c.CLAIM_TREE_HEIGHT]  # opening of leaf 4095 to end_root
+
+
+struct _Batch:
+    input_root: bytes32
+    data_hash: bytes32
+    facts: uint256
+
+
+struct _Claim:
+    claim_root: bytes32
+    end_root: bytes32
+    start_root: bytes32
+    facts: uint256
+
+
+struct BatchView:
+    input_root: bytes32
+    data_hash: bytes32
+    first_sequence: uint256
+    message_count: uint256
+    inbox_first: uint256
+    inbox_count: uint256
+    stamp_max_ms: uint256
+    l1_block: uint256
+    forced: bool
+
+
+struct ClaimView:
+    claim_root: bytes32
+    end_root: bytes32
+    start_root: bytes32
+    claimant: address
+    claimed_at: uint256
+    bond_wei: uint256
+    status: uint256
+
+
+# Status of a claim.
+LIVE: constant(uint256) = 1
+VOID: constant(uint256) = 2
+FINAL: constant(uint256) = 3
+
+# No setting may lie further off than ten years: sums stay far from any bound.
+DURATION_MAX_S: constant(uint256) = 10 * 365 * 86_400
+MASK_128: constant(uint256) = 2**128 - 1
+
+INBOX: immutable(IInbox)
+BOND_WEI: immutable(uint256)
+FORCED_BOND_WEI: immutable(uint256)
+CHALLENGE_WINDOW_S: immutable(uint256)
+INBOX_DELAY_S: immutable(uint256)
+FORCED_DELAY_S: immutable(uint256)
+STAMP_AHEAD_MS: immutable(uint256)
+STAMP_LAG_MS: immutable(uint256)
+
+last_batch: public(uint256)
+last_final_batch: public(uint256)
+_batches: HashMap[uint256, _Batch]
+_heads: HashMap[uint256, uint256]
+# By batch and index: a batch can have any number of claims.
+_claims: HashMap[uint256, HashMap[uint256, _Claim]]
+
+
+@deploy
+def __init__(owner: address, config: Config):
+    """
+    @param owner Proposes operators and the game, nothing else.
+    """
+    assert config.inbox != empty(address), "anchor: inbox is zero"
+    facts._check_bond(config.bond_wei)
+    facts._check_bond(config.forced_bond_wei)
+    assert config.forced_bond_wei <= config.bond_wei, "anchor: forced bond exceeds the bond"
+    assert config.challenge_window_s > 0, "anchor: challenge window is zero"
+    assert (
+        config.forced_delay_s > config.inbox_delay_s
+    ), "anchor: forced delay must exceed the inbox delay"
+    assert config.admin_delay_s <= DURATION_MAX_S, "anchor: admin delay is too long"
+    exit_window_s: uint256 = config.forced_delay_s + config.challenge_window_s
+    assert config.admin_delay_s > exit_window_s, "anchor: admin delay must exceed the exit window"
+    assert config.stamp_ahead_ms <= DURATION_MAX_S * 1000, "anchor: stamp allowance is too long"
+    assert config.stamp_lag_ms <= DURATION_MAX_S * 1000, "anchor: stamp lag is too long"
+    merkle.__init__()
+    owned.__init__(owner)
+    INBOX = IInbox(config.inbox)
+    BOND_WEI = config.bond_wei
+    FORCED_BOND_WEI = config.forced_bond_wei
+    CHALLENGE_WINDOW_S = config.challenge_window_s
+    INBOX_DELAY_S = config.inbox_delay_s
+    FORCED_DELAY_S = config.forced_delay_s
+    roles.__init__(config.operator, config.admin_delay_s)
+    STAMP_AHEAD_MS = config.stamp_ahead_ms
+    STAMP_LAG_MS = config.stamp_lag_ms
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+@external
+def post(
+    header: Header,
+    slot_roots: DynArray[bytes32, c.BATCH_INBOX_MAX],
+    claim: ClaimInput,
+    data: Bytes[c.BATCH_BYTES_MAX],
+):
+    """
+    @notice Post the next batch and claim its result.
+    @param slot_roots Of the inbox items it consumes, in order. They must lead from the queue's
+           accumulator before them to the one behind: after an L1 reorg that changed the queue, the
+           transaction reverts, so it can never be seen by half.
+    @param claim Its start root is that of the active claim before; its end root opens leaf 4095.
+    @param data The posted bytes, final from now on.
+    """
+    # Data is found again in the transaction itself, by anyone, without a tracing node.
+    assert msg.sender == tx.origin, "anchor: post from an account, not through a contract"
+    assert not msg.sender.is_contract, "anchor: post from an account, not through a contract"
+    assert header.batch == self.last_batch + 1, "anchor: not the next batch"
+    assert header.batch - self.last_final_batch <= c.PIPELINE_MAX, "anchor: pipeline is full"
+    previous: uint256 = self._batches[self.last_batch].facts
+    first_sequence: uint256 = facts._next_sequence(previous)
+    inbox_first: uint256 = facts._next_item(previous)
+    self._check_poster(header.forced, inbox_first)
+    self._check_stamps(header, facts._stamp_max_ms(previous))
+    posted_count: uint256 = posted._count(data)
+    if header.forced:
+        posted._check_forced(data, posted_count)
+    inbox_count: uint256 = len(slot_roots)
+    message_count: uint256 = posted_count + inbox_count
+    assert message_count > 0, "anchor: batch is empty"
+    assert message_count <= c.BATCH_MESSAGES_MAX, "anchor: too many messages"
+    accumulator: bytes32 = self._check_inbox(inbox_first, slot_roots)
+
+    words: bytes32[16] = empty(bytes32[16])
+    words[0] = convert(header.batch, bytes32)
+    words[1] = convert(convert(header.stamp_min_ms, uint256), bytes32)
+    words[2] = convert(convert(header.stamp_max_ms, uint256), bytes32)
+    words[3] = convert(inbox_count, bytes32)
+    words[4] = convert(len(data), bytes32)
+    words[5] = convert(inbox_first, bytes32)
+    words[6] = convert(first_sequence, bytes32)
+    words[7] = convert(block.timestamp, bytes32)
+    words[8] = convert(convert(header.forced, uint256), bytes32)
+    words[9] = accumulator
+    input_root: bytes32 = keccak256(
+        abi_encode(merkle._posted_root(data), merkle._made_root(words, slot_roots))
+    )
+    data_hash: bytes32 = keccak256(data)
+    self._batches[header.batch] = _Batch(
+        input_root=input_root,
+        data_hash=data_hash,
+        facts=facts._of_batch(
+            first_sequence,
+            message_count,
+            inbox_first,
+            inbox_count,
+            header.stamp_max_ms,
+            header.forced,
+        ),
+    )
+    self.last_batch = header.batch
+    log BatchPosted(
+        batch=header.batch,
+        poster=msg.sender,
+        input_root=input_root,
+        data_hash=data_hash,
+        first_sequence=first_sequence,
+        message_count=message_count,
+        inbox_first=inbox_first,
+        inbox_count=inbox_count,
+        inbox_accumulator=accumulator,
+        stamp_min_ms=header.stamp_min_ms,
+        stamp_max_ms=header.stamp_max_ms,
+        posted_at=block.timestamp,
+        forced=header.forced,
+    )
+    self._claim(header.batch, header.forced, claim)
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+@external
+def claim_again(batch: uint256, claim: ClaimInput):
+    """
+    @notice Claim the result of a batch whose claim was voided, in the order of batches. Anyone may,
+            under the bond of such a batch; the challenge window begins anew.
+    """
+    assert batch > self.last_final_batch, "anchor: batch is final"
+    assert batch <= self.last_batch, "anchor: no such batch"
+    assert self._active(batch) == 0, "anchor: batch has an active claim"
+    self._claim(batch, facts._forced(self._batches[batch].facts), claim)
+
+
+@external
+def void_claim(batch: uint256, index: uint256, winner: address):
+    """
+    @notice Void a claim, and with it all claims of later batches: they stand on its end root. The
+            claimant pays once; those who built on it lose nothing but time. Data stays. Only the
+            game.
+    @param winner Is credited half of the bond; zero burns all of it.
+    """
+    assert roles.game != empty(address), "anchor: no game is set"
+    assert msg.sender == roles.game, "anchor: caller is not the game"
+    assert batch > self.last_final_batch, "anchor: batch is final"
+    assert batch <= self.last_batch, "anchor: no such batch"
+    assert self._active(batch) == index + 1, "anchor: claim is not live"
+    voided: uint256 = self._claims[batch][index].facts
+    # A batch without an active claim has none behind it either: claims are made in order.
+    for next: uint256 in range(batch, self.last_batch + 1, bound=c.PIPELINE_MAX):
+        active: uint256 = self._active(next)
+        if active == 0:
+            break
+        self._heads[next] = self._heads[next] & MASK_128
+        bonds._close(facts._claimant(self._claims[next][active - 1].facts))
+        log ClaimVoided(batch=next, index=active - 1, cause_batch=batch)
+    bonds._slash(facts._claimant(voided), facts._bond_wei(voided), winner)
+
+
+@external
+def finalize(count: uint256) -> uint256:
+    """
+    @notice Make up to `count` batches final, in order. Anyone may call.
+    @return The last final batch.
+    """
+    last: uint256 = self.last_final_batch
+    final: uint256 = last
+    for _: uint256 in range(c.PIPELINE_MAX):
+        if final - last == count:
+            break
+        active: uint256 = self._active(final + 1)
+        # The mapping is empty behind the last batch, so this also ends there.
+        if active == 0:
+            break
+        claim: uint256 = self._claims[final + 1][active - 1].facts
+        if block.timestamp < facts._claimed_at(claim) + CHALLENGE_WINDOW_S:
+            break
+        final += 1
+        bonds._close(facts._claimant(claim))
+        log Finalized(batch=final, end_root=self._claims[final][active - 1].end_root)
+    assert final > last, "anchor: nothing to finalize"
+    self.last_final_batch = final
+    return final
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+@external
+@view
+def final_root(batch: uint256) -> bytes32:
+    """
+    @notice The image root after a final batch; batch 0 is the image of zeros.
+    """
+    assert batch <= self.last_final_batch, "anchor: batch is not final"
+    return self._end_root(batch)
+
+
+@external
+@view
+def end_root(batch: uint256) -> bytes32:
+    """
+    @notice The image root after a batch by its active claim: where the next claim starts.
+    """
+    return self._end_root(batch)
+
+
+@external
+@view
+def batch_of(batch: uint256) -> BatchView:
+    """
+    @notice What is stored about a batch. stamp_min_ms is in the event and in the input root.
+    """
+    assert batch > 0 and batch <= self.last_batch, "anchor: no such batch"
+    stored: _Batch = self._batches[batch]
+    return BatchView(
+        input_root=stored.input_root,
+        data_hash=stored.data_hash,
+        first_sequence=facts._first_sequence(stored.facts),
+        message_count=facts._message_count(stored.facts),
+        inbox_first=facts._inbox_first(stored.facts),
+        inbox_count=facts._inbox_count(stored.facts),
+        stamp_max_ms=facts._stamp_max_ms(stored.facts),
+        l1_block=facts._l1_block(stored.facts),
+        forced=facts._forced(stored.facts),
+    )
+
+
+@external
+@view
+def claim_of(batch: uint256, index: uint256) -> ClaimView:
+    """
+    @notice A claim; status 1 live, 2 void, 3 final.
+    """
+    assert index < self._heads[batch] & MASK_128, "anchor: no such claim"
+    stored: _Claim = self._claims[batch][index]
+    status: uint256 = VOID
+    if self._active(batch) == index + 1:
+        status = FINAL if batch <= self.last_final_batch else LIVE
+    return ClaimView(
+        claim_root=stored.claim_root,
+        end_root=stored.end_root,
+        start_root=stored.start_root,
+        claimant=facts._claimant(stored.facts),
+        claimed_at=facts._claimed_at(stored.facts),
+        bond_wei=facts._bond_wei(stored.facts),
+        status=status,
+    )
+
+
+@external
+@view
+def claim_count(batch: uint256) -> uint256:
+    return self._heads[batch] & MASK_128
+
+
+@external
+@view
+def active_claim(batch: uint256) -> uint256:
+    """
+    @notice Index of the active claim; reverts when there is none.
+    """
+    active: uint256 = self._active(batch)
+    assert active > 0, "anchor: batch has no active claim"
+    return active - 1
+
+
+@external
+@view
+def next_sequence() -> uint256:
+    """
+    @notice Sequence number of the next batch's first message.
+    """
+    last: uint256 = self._batches[self.last_batch].facts
+    return facts._next_sequence(last)
+
+
+@external
+@view
+def inbox_consumed() -> uint256:
+    """
+    @notice Number of inbox items in batches: the index of the head.
+    """
+    last: uint256 = self._batches[self.last_batch].facts
+    return facts._next_item(last)
+
+
+@external
+@view
+def forced_mode() -> bool:
+    """
+    @notice Whether the head of the inbox is overdue, so that anyone may post.
+    """
+    last: uint256 = self._batches[self.last_batch].facts
+    return self._is_overdue(facts._next_item(last))
+
+
+@external
+@view
+def inbox() -> address:
+    return INBOX.address
+
+
+@external
+@view
+def exit_window_s() -> uint256:
+    return FORCED_DELAY_S + CHALLENGE_WINDOW_S
+
+
+@external
+@view
+def config() -> Config:
+    """
+    @notice The settings of the deployment, with the operator of today.
+    """
+    return Config(
+        operator=roles.operator,
+        inbox=INBOX.address,
+        bond_wei=BOND_WEI,
+        forced_bond_wei=FORCED_BOND_WEI,
+        challenge_window_s=CHALLENGE_WINDOW_S,
+        inbox_delay_s=INBOX_DELAY_S,
+        forced_delay_s=FORCED_DELAY_S,
+        admin_delay_s=roles.ADMIN_DELAY_S,
+        stamp_ahead_ms=STAMP_AHEAD_MS,
+        stamp_lag_ms=STAMP_LAG_MS,
+    )
+
+
+# --- internal: checks -----------------------------------------------------------------------------
+
+
+@internal
+@view
+def _check_poster(forced: bool, head: uint256):
+    if forced:
+        assert self._is_overdue(head), "anchor: no inbox item is overdue"
+    else:
+        assert msg.sender == roles.operator, "anchor: caller is not the operator"
+
+
+@internal
+@view
+def _check_stamps(header: Header, previous_max_ms: uint256):
+    """
+    @notice Stamps never go back, and stay near L1 time.
+    """
+    low_ms: uint256 = convert(header.stamp_min_ms, uint256)
+    high_ms: uint256 = convert(header.stamp_max_ms, uint256)
+    now_ms: uint256 = block.timestamp * 1000
+    assert low_ms >= previous_max_ms, "anchor: stamps go back"
+    assert low_ms <= high_ms, "anchor: stamp_min exceeds stamp_max"
+    assert high_ms <= now_ms + STAMP_AHEAD_MS, "anchor: stamps are ahead of L1 time"
+    assert high_ms + STAMP_LAG_MS >= now_ms, "anchor: stamps lag behind L1 time"
+
+
+@internal
+@view
+def _check_inbox(
+    first: uint256, slot_roots: DynArray[bytes32, c.BATCH_INBOX_MAX]
+) -> bytes32:
+    """
+    @notice The slice is the next of the queue, and leaves nothing behind that is due.
+    @return The accumulator after the slice.
+    """
+    available: uint256 = staticcall INBOX.count()
+    end: uint256 = first + len(slot_roots)
+    assert end <= available, "anchor: not that many inbox items"
+    accumulator: bytes32 = staticcall INBOX.accumulator(first)
+    for slot_root: bytes32 in slot_roots:
+        accumulator = keccak256(abi_encode(accumulator, slot_root))
+    assert accumulator == staticcall INBOX.accumulator(end), "anchor: inbox accumulator differs"
+    if end < available and len(slot_roots) < c.BATCH_INBOX_MAX:
+        due_at: uint256 = staticcall INBOX.enqueued_at(end) + INBOX_DELAY_S
+        assert block.timestamp < due_at, "anchor: a due inbox item is left behind"
+    return accumulator
+
+
+@internal
+@view
+def _is_overdue(head: uint256) -> bool:
+    if head >= staticcall INBOX.count():
+        return False
+    return block.timestamp >= staticcall INBOX.enqueued_at(head) + FORCED_DELAY_S
+
+
+# --- internal: claims -----------------------------------------------------------------------------
+
+
+@internal
+def _claim(batch: uint256, forced: bool, claim: ClaimInput):
+    """
+    @notice Record a claim and make it the active one.
+    """
+    assert claim.start_root == self._end_root(batch - 1), "anchor: start root differs"
+    opened: bytes32 = merkle._root_from_last(claim.end_root, claim.last_siblings)
+    assert opened == claim.claim_root, "anchor: claim does not open to its end root"
+    bond_wei: uint256 = FORCED_BOND_WEI if forced else BOND_WEI
+    bonds._open(msg.sender, bond_wei)
+    index: uint256 = self._heads[batch] & MASK_128
+    self._claims[batch][index] = _Claim(
+        claim_root=claim.claim_root,
+        end_root=claim.end_root,
+        start_root=claim.start_root,
+        facts=facts._of_claim(msg.sender, bond_wei),
+    )
+    self._heads[batch] = (index + 1) | ((index + 1) << 128)
+    log Claimed(
+        batch=batch,
+        index=index,
+        claimant=msg.sender,
+        start_root=claim.start_root,
+        claim_root=claim.claim_root,
+        end_root=claim.end_root,
+    )
+
+
+@internal
+@view
+def _end_root(batch: uint256) -> bytes32:
+    if batch == 0:
+        return merkle._zero(c.QUARTER_HEIGHT)
+    active: uint256 = self._active(batch)
+    assert active > 0, "anchor: batch has no active claim"
+    return self._claims[batch][active - 1].end_root
+
+
+@internal
+@view
+def _active(batch: uint256) -> uint256:
+    return self._heads[batch] >> 128
