@@ -7,16 +7,15 @@ from typing import Any, cast
 from provenue._generated.codes import Code
 from provenue._generated.messages import MESSAGES, Field, Kind
 from provenue.wire import _kinds
-from provenue.wire._base import DecodeError, EncodeError, Message
+from provenue.wire._base import DecodeError, Message
+from provenue.wire._fields import INTEGER_FORMATS, pack_fields
 from provenue.wire._kinds import CLASSES, AnyMessage
 
 __all__ = ["decode", "encode", "size_bytes"]
 
-_INTEGERS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q"}
-
 
 def _format(field: Field) -> str:
-    return _INTEGERS.get(field.type, f"{field.size}s")
+    return INTEGER_FORMATS.get(field.type, f"{field.size}s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +30,7 @@ class _Part:
         return cls(struct.Struct(">" + "".join(map(_format, fields))), fields)
 
     def pack(self, owner: str, values: list[Any]) -> bytes:
-        for field, value in zip(self.fields, values, strict=True):
-            if field.type not in _INTEGERS and len(value) != field.size:
-                raise EncodeError(
-                    f"{owner}.{field.name}: expected {field.size} bytes, was {len(value)}"
-                )
-        try:
-            return self.packer.pack(*values)
-        except struct.error:
-            raise self._explain(owner, values) from None
-
-    def _explain(self, owner: str, values: list[Any]) -> EncodeError:
-        """Which value did not fit; only looked for when one did not."""
-        for field, value in zip(self.fields, values, strict=True):
-            if field.type not in _INTEGERS:
-                continue
-            largest = (1 << 8 * field.size) - 1
-            if not isinstance(value, int) or not 0 <= value <= largest:
-                return EncodeError(
-                    f"{owner}.{field.name}: expected a whole number from 0 to {largest}, "
-                    f"was {value!r}"
-                )
-        return EncodeError(f"{owner}: expected values of the types in messages.toml")
+        return pack_fields(self.packer, owner, self.fields, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,11 @@ from provenue._generated.messages import (
     DOMAIN_VERSION_HASH,
     MESSAGES,
     TYPE_HASHES,
+    Field,
     Kind,
 )
 from provenue.wire._base import EncodeError
+from provenue.wire._fields import pack_fields
 from provenue.wire._hashing import keccak256
 from provenue.wire._kinds import Prices, Signed
 
@@ -71,7 +73,7 @@ class _Type:
     hash: bytes
     primary: str
     members: tuple[tuple[str, str], ...]
-    fields: tuple[str, ...]
+    fields: tuple[Field, ...]
     packer: struct.Struct
 
 
@@ -79,7 +81,7 @@ def _type(kind: Kind) -> _Type:
     form = MESSAGES[kind]
     assert form.eip712 is not None
     members = _members(form.eip712)
-    fields = tuple(field.name for field in form.fields[:-1] if field.name != "stamp_ms")
+    fields = tuple(field for field in form.fields[:-1] if field.name != "stamp_ms")
     words = "".join(_WORDS[member] for member, _ in members if member in _WORDS)
     primary = form.eip712[: form.eip712.index("(")]
     return _Type(TYPE_HASHES[kind], primary, members, fields, struct.Struct(">" + words))
@@ -89,22 +91,25 @@ _TYPES = {kind: _type(kind) for kind in TYPE_HASHES}
 
 
 def _price_words(message: Prices) -> list[int]:
-    return [entry.feed << 64 | entry.price for entry in message.entries]
+    for index, (feed, price) in enumerate(message.entries):
+        if not (0 <= feed < 1 << 16 and 0 <= price < 1 << 64):
+            raise EncodeError(
+                f"PRICES.entries[{index}]: expected a feed below 2^16 and a price below 2^64, "
+                f"was {feed} and {price}"
+            )
+    return [feed << 64 | price for feed, price in message.entries]
 
 
 def struct_hash(message: Signed) -> bytes:
     """hashStruct of a signed message; its stamp and signature are no part of it."""
-    form = _TYPES[message.KIND]
-    try:
-        if isinstance(message, Prices):
-            words = b"".join(word.to_bytes(32, "big") for word in _price_words(message))
-            packed = form.packer.pack(message.published_at_ms) + keccak256(words)
-        else:
-            packed = form.packer.pack(*[getattr(message, name) for name in form.fields])
-    except (struct.error, OverflowError) as error:
-        raise EncodeError(
-            f"{message.KIND.name}: expected values that fit their fields: {error}"
-        ) from None
+    form, owner = _TYPES[message.KIND], message.KIND.name
+    if isinstance(message, Prices):
+        (published,) = (field for field in form.fields if field.name == "published_at_ms")
+        packed = pack_fields(form.packer, owner, (published,), (message.published_at_ms,))
+        packed += keccak256(b"".join(word.to_bytes(32, "big") for word in _price_words(message)))
+    else:
+        values = [getattr(message, field.name) for field in form.fields]
+        packed = pack_fields(form.packer, owner, form.fields, values)
     return keccak256(form.hash + packed)
 
 
@@ -130,7 +135,7 @@ def typed_data(message: Signed, domain: Domain) -> dict[str, Any]:
         }
     else:
         content = {
-            name: _json_value(kind, getattr(message, field))
+            name: _json_value(kind, getattr(message, field.name))
             for (kind, name), field in zip(form.members, form.fields, strict=True)
         }
     return {
