@@ -82,8 +82,9 @@ def test_clock_runs_on_from_where_it_was_moved(
     rpc.call("evm_setNextBlockTimestamp", exact)
     mined = probe.transact(sender, "only_after", exact)
     assert rpc.head(mined.block_number).timestamp == exact
+    time.sleep(1.2)
     own_chain.mine()
-    assert 0 <= rpc.head().timestamp - exact <= 2, "time goes on from the exact moment"
+    assert 1 <= rpc.head().timestamp - exact <= 3, "time goes on from the exact moment"
     with pytest.raises(RpcError, match=r"(?i)timestamp.*lower"):
         rpc.call("evm_setNextBlockTimestamp", exact - 10)
 

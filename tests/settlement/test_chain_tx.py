@@ -12,8 +12,9 @@ from typing import Any
 import eth_account
 import pytest
 
+from provenue.settlement.artifacts import Artifact
 from provenue.settlement.chain_types import keccak256, to_hex
-from provenue.settlement.contract import Contract
+from provenue.settlement.contract import Contract, deploy
 from provenue.settlement.local_chain import LocalChain, start_chain
 from provenue.settlement.rpc import ChainError, Rpc, RpcError, RpcUnavailableError
 from provenue.settlement.tx import Account, NotMinedError, Sender
@@ -79,11 +80,11 @@ def test_nonce_used_by_another_program_is_noticed(sender: Sender, chain: LocalCh
     target, real = chain.accounts[0][0], sender.rpc.nonce
     stale = [sender.rpc.nonce(sender.address)]
     other.send(target, value=1)
-    sender.rpc.nonce = lambda *a: stale.pop() if stale else real(*a)  # type: ignore[method-assign]
+    sender.rpc.nonce = lambda *a: stale.pop() if stale else real(*a)
     try:
         assert sender.send(target, value=1).succeeded
     finally:
-        sender.rpc.nonce = real  # type: ignore[method-assign]
+        sender.rpc.nonce = real
     assert not stale
 
 
@@ -99,8 +100,9 @@ def test_sender_follows_a_chain_that_was_set_back(own_chain: LocalChain) -> None
     assert own_chain.rpc.receipt(gone[0]) is None
     assert sender.send(target, value=7).block_number == 1
     assert own_chain.rpc.balance(target) == start + 7
-    with pytest.raises(ChainError, match="unknown or used up"):
-        own_chain.revert("0x99")
+    for used in (snapshot, "0x99"):
+        with pytest.raises(ChainError, match="unknown or used up"):
+            own_chain.revert(used)
 
 
 @chain_test
@@ -120,6 +122,40 @@ def test_waiting_transactions_count_in_the_pending_nonce_only(own_chain: LocalCh
     block = rpc.call("eth_getBlockByNumber", "0x1", False)
     assert block["transactions"] == [w.tx_hash for w in waiting]
     assert rpc.nonce(sender.address, "latest") == 3
+
+
+@chain_test
+def test_transactions_in_one_block_number_their_logs_through(
+    own_chain: LocalChain, probe_artifact: Artifact
+) -> None:
+    sender = Sender(own_chain.rpc, Account(own_chain.accounts[0][1]))
+    probe = deploy(sender, probe_artifact, "logs", 0)
+    own_chain.rpc.call("evm_setAutomine", False)
+    waiting = [probe.submit(sender, "store", key, key, gas=200_000) for key in (1, 2)]
+    own_chain.mine()
+    receipts = [sender.wait(one) for one in waiting]
+    assert [log.log_index for r in receipts for log in r.logs] == [0, 1, 2, 3]
+    assert [e.args["key"] for e in probe.events("Stored")] == [1, 2]
+    block = own_chain.rpc.head()
+    assert sum(r.gas_used for r in receipts) == block.gas_used
+
+
+@chain_test
+def test_transactions_nobody_waited_for_do_not_hold_a_nonce(own_chain: LocalChain) -> None:
+    """Neither once they are mined, with others mined after them, nor once the chain is set back."""
+    rpc, target = own_chain.rpc, own_chain.accounts[1][0]
+    account = Account(own_chain.accounts[0][1])
+    sender, other = Sender(rpc, account, timeout_s=5), Sender(Rpc(rpc.url + "/"), account)
+    snapshot = own_chain.snapshot()
+    sender.submit(target, value=1)
+    other.send(target, value=1)
+    handed_in, real = [], rpc.send_raw
+    rpc.send_raw = lambda raw: handed_in.append(raw) or real(raw)
+    assert sender.submit(target, value=1).nonce == 2
+    assert len(handed_in) == 1, "the nonce was right at the first attempt"
+    own_chain.revert(snapshot)
+    receipt = sender.send(target, value=1)
+    assert receipt.block_number == 1
 
 
 @chain_test

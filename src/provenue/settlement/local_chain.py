@@ -28,6 +28,7 @@ from provenue.settlement.dev_accounts import (
     dev_accounts,
 )
 from provenue.settlement.rpc import ChainError, Rpc, RpcUnavailableError
+from provenue.settlement.tx import forget_nonces
 
 __all__ = ["ChainKind", "LocalChain", "start_chain"]
 
@@ -82,6 +83,7 @@ class LocalChain:
         """Back to a snapshot, which is used up."""
         if not self.rpc.call("evm_revert", snapshot):
             raise ChainError(f"snapshot {snapshot!r}: unknown or used up")
+        forget_nonces(self.url)
 
     def __enter__(self) -> Self:
         return self

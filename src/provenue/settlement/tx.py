@@ -25,7 +25,15 @@ from provenue.settlement.chain_types import (
 )
 from provenue.settlement.rpc import ChainError, Rpc, RpcError, RpcUnavailableError
 
-__all__ = ["Account", "NotMinedError", "PendingTx", "RevertedError", "Sender", "calldata_floor_gas"]
+__all__ = [
+    "Account",
+    "NotMinedError",
+    "PendingTx",
+    "RevertedError",
+    "Sender",
+    "calldata_floor_gas",
+    "forget_nonces",
+]
 
 _CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _PRIORITY_FEE_FALLBACK_WEI = 1_000_000_000
@@ -135,9 +143,18 @@ def _book_of(rpc: Rpc, address: str) -> _NonceBook:
 
 
 def calldata_floor_gas(data: bytes) -> int:
-    """The least a transaction with this calldata costs since Prague, whatever it does (EIP-7623)."""
+    """The least a transaction with this calldata costs since Prague (EIP-7623)."""
     zeros = data.count(0)
     return 21_000 + 10 * zeros + 40 * (len(data) - zeros)
+
+
+def forget_nonces(url: str) -> None:
+    """Drop what is remembered about unfinished transactions at a node that was set back."""
+    with _books_lock:
+        books = [book for (at, _), book in _books.items() if at == url]
+    for book in books:
+        with book.lock:
+            book.in_flight.clear()
 
 
 class Sender:
