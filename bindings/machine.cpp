@@ -113,6 +113,25 @@ void set_recover(PyMachine& self, nb::object function, uintptr_t context) {
   use->set_recover(reinterpret_cast<RecoverFunction>(address), reinterpret_cast<void*>(context));
 }
 
+// The callable may refer to the machine, so the garbage collector has to see it.
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  Py_VISIT(nb::inst_ptr<PyMachine>(self)->recover.ptr());
+  return 0;
+}
+
+int clear(PyObject* self) {
+  PyMachine& m = *nb::inst_ptr<PyMachine>(self);
+  m.machine.set_recover(nullptr, nullptr);
+  m.recover.reset();
+  return 0;
+}
+
+PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                       {0, nullptr}};
+
 // --- running and looking ------------------------------------------------------------------------
 
 nb::tuple run(PyMachine& self, uint64_t budget) {
@@ -236,13 +255,13 @@ void bind_memory(nb::class_<PyMachine>& c) {
 
 void bind_machine(nb::module_& m) {
   nb::exception<ElfError>(m, "ElfError", PyExc_ValueError);
-  nb::class_<PyMachine> c(m, "Machine");
+  nb::class_<PyMachine> c(m, "Machine", nb::type_slots(slots));
   c.def(nb::init<>());
   c.def("load_elf", [](PyMachine& s, nb::handle elf) {
      const Buffer buffer(elf);
      Use(s)->load_elf(buffer.bytes());
    }, nb::arg("elf"));
-  c.def("set_recover", &set_recover, nb::arg("function"), nb::arg("context") = 0);
+  c.def("set_recover", &set_recover, nb::arg("function").none(), nb::arg("context") = 0);
   c.def("begin_message", [](PyMachine& s, uint64_t a0, uint64_t a1) {
      Use(s)->begin_message(a0, a1);
    }, nb::arg("a0"), nb::arg("a1"));

@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 from provenue import _native
 
 __all__ = [
+    "CONSTANTS",
     "IMAGE_BASE",
     "INPUT_BASE",
     "MESSAGE_BUDGET",
@@ -39,11 +40,13 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 ElfError = _native.ElfError
 
-TEXT_BASE: int = _native.machine_constants["TEXT_BASE"]
-QUARTER_BYTES: int = _native.machine_constants["QUARTER_BYTES"]
-IMAGE_BASE: int = _native.machine_constants["IMAGE_BASE"]
-INPUT_BASE: int = _native.machine_constants["INPUT_BASE"]
-OUTPUT_BASE: int = _native.machine_constants["OUTPUT_BASE"]
+CONSTANTS: dict[str, int] = dict(_native.machine_constants)
+"""What the machine was built with, by the names of protocol/constants.toml."""
+TEXT_BASE = CONSTANTS["TEXT_BASE"]
+QUARTER_BYTES = CONSTANTS["QUARTER_BYTES"]
+IMAGE_BASE = CONSTANTS["IMAGE_BASE"]
+INPUT_BASE = CONSTANTS["INPUT_BASE"]
+OUTPUT_BASE = CONSTANTS["OUTPUT_BASE"]
 MESSAGE_BUDGET = 1 << 24
 """Instructions a message may take (P3); one that has not halted by then is undone."""
 
