@@ -68,7 +68,14 @@ from provenue.wire._kinds import (
     Tick,
     Withdraw,
 )
-from provenue.wire._signatures import address_of, recover, recover_digest, sign, sign_digest
+from provenue.wire._signatures import (
+    SignedT,
+    address_of,
+    recover,
+    recover_digest,
+    sign,
+    sign_digest,
+)
 from provenue.wire._trees import (
     ZERO_HASHES,
     ClaimTree,
@@ -121,6 +128,7 @@ __all__ = [
     "Side",
     "SignatureError",
     "Signed",
+    "SignedT",
     "Tick",
     "TimeInForce",
     "WireError",

@@ -13,7 +13,7 @@ from provenue.wire._eip712 import Domain, digest
 from provenue.wire._hashing import keccak256
 from provenue.wire._kinds import Signed
 
-__all__ = ["address_of", "recover", "recover_digest", "sign", "sign_digest"]
+__all__ = ["SignedT", "address_of", "recover", "recover_digest", "sign", "sign_digest"]
 
 _ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _S_MAX: Final = (_ORDER - 1) // 2

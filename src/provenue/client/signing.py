@@ -1,0 +1,231 @@
+"""Signing an account's actions: nonces, expiries, EIP-712."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from provenue._generated.constants import KEYS_PER_ACCOUNT, NONCE_MAX, NONE_U16
+from provenue.client.keys import Key
+from provenue.wire import (
+    Cancel,
+    CancelAll,
+    Domain,
+    OrderFlag,
+    OrderType,
+    Place,
+    SetKey,
+    Side,
+    SignedT,
+    TimeInForce,
+    Withdraw,
+)
+
+__all__ = ["ActionSigner", "NonceSource", "clock_ms"]
+
+# Long enough for a slow venue, short enough that a forgotten action soon is worth nothing.
+VALID_MS: Final = 60_000
+_ADDRESS_ZERO: Final = bytes(20)
+
+
+def clock_ms() -> int:
+    """The system's time."""
+    return time.time_ns() // 1_000_000
+
+
+class NonceSource:
+    """Nonces of one key: the time in ms, or one more than the last if that is not above it.
+
+    Time lets several processes share a key and survives restarts without a file. The program
+    keeps a window of NONCE_WINDOW nonces below the highest, so actions of one key may overtake
+    each other by that many milliseconds. Safe to use from several threads.
+    """
+
+    def __init__(self, *, clock: Callable[[], int] = clock_ms, after: int = 0) -> None:
+        self._clock = clock
+        self._last = after
+        self._lock = threading.Lock()
+
+    def next(self) -> int:
+        """A nonce that this source has not given before."""
+        with self._lock:
+            self._last = max(self._clock(), self._last + 1)
+            assert self._last <= NONCE_MAX
+            return self._last
+
+
+class ActionSigner:
+    """Makes signed actions of one account with one of its keys.
+
+    `account_id` is `generation << 32 | index`; `key_slot` is 0 for the owner, 1 to 3 for session
+    keys. Each action gets a new nonce and expires `valid_ms` from now, unless given.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        account_id: int,
+        key_slot: int,
+        key: Key | bytes,
+        *,
+        clock: Callable[[], int] = clock_ms,
+        nonces: NonceSource | None = None,
+        valid_ms: int = VALID_MS,
+    ) -> None:
+        if not 0 <= key_slot < KEYS_PER_ACCOUNT:
+            raise ValueError(f"key_slot: expected 0 to {KEYS_PER_ACCOUNT - 1}, was {key_slot}")
+        if not 0 < account_id < 1 << 64:
+            raise ValueError(f"account_id: expected 1 to 2^64 - 1, was {account_id}")
+        if valid_ms <= 0:
+            raise ValueError(f"valid_ms: expected a positive number, was {valid_ms}")
+        self.domain = domain
+        self.account_id = account_id
+        self.key_slot = key_slot
+        self.valid_ms = valid_ms
+        self._key = key if isinstance(key, Key) else Key(key)
+        self._clock = clock
+        self._nonces = nonces or NonceSource(clock=clock)
+
+    @property
+    def address(self) -> bytes:
+        """The address that the signatures recover to."""
+        return self._key.address
+
+    def _nonce(self, nonce: int | None) -> int:
+        return self._nonces.next() if nonce is None else nonce
+
+    def _expiry(self, expires_at_ms: int | None) -> int:
+        return self._clock() + self.valid_ms if expires_at_ms is None else expires_at_ms
+
+    def _sign(self, action: SignedT) -> SignedT:
+        return self._key.sign(action, self.domain)
+
+    def place(
+        self,
+        *,
+        instrument: int,
+        side: Side,
+        size_lots: int,
+        price_ticks: int,
+        order_type: OrderType = OrderType.LIMIT,
+        time_in_force: TimeInForce | None = None,
+        post_only: bool = False,
+        client_id: int = 0,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> Place:
+        """An order. A market order is immediate-or-cancel; its price 0 means no bound of its own.
+
+        Without `time_in_force` a limit order is good till cancelled.
+        """
+        if time_in_force is None:
+            market = order_type == OrderType.MARKET
+            time_in_force = (
+                TimeInForce.IMMEDIATE_OR_CANCEL if market else TimeInForce.GOOD_TILL_CANCELLED
+            )
+        return self._sign(
+            Place(
+                account=self.account_id,
+                key=self.key_slot,
+                nonce=self._nonce(nonce),
+                expires_at_ms=self._expiry(expires_at_ms),
+                instrument=instrument,
+                side=side,
+                order_type=order_type,
+                time_in_force=time_in_force,
+                flags=OrderFlag.POST_ONLY if post_only else 0,
+                price_ticks=price_ticks,
+                size_lots=size_lots,
+                client_id=client_id,
+            )
+        )
+
+    def cancel(
+        self, order_id: int, *, nonce: int | None = None, expires_at_ms: int | None = None
+    ) -> Cancel:
+        """Cancel one order."""
+        return self._sign(
+            Cancel(
+                account=self.account_id,
+                key=self.key_slot,
+                nonce=self._nonce(nonce),
+                expires_at_ms=self._expiry(expires_at_ms),
+                order_id=order_id,
+            )
+        )
+
+    def cancel_all(
+        self,
+        instrument: int = NONE_U16,
+        *,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> CancelAll:
+        """Cancel all orders, or those of one instrument."""
+        return self._sign(
+            CancelAll(
+                account=self.account_id,
+                key=self.key_slot,
+                nonce=self._nonce(nonce),
+                expires_at_ms=self._expiry(expires_at_ms),
+                instrument=instrument,
+            )
+        )
+
+    def withdraw(
+        self,
+        *,
+        asset: int,
+        amount_units: int,
+        recipient: bytes,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> Withdraw:
+        """Move a balance into the withdrawal tree, for `recipient` on the chain."""
+        return self._sign(
+            Withdraw(
+                account=self.account_id,
+                key=self.key_slot,
+                nonce=self._nonce(nonce),
+                expires_at_ms=self._expiry(expires_at_ms),
+                asset=asset,
+                amount_units=amount_units,
+                recipient=recipient,
+            )
+        )
+
+    def set_key(
+        self,
+        *,
+        slot: int,
+        key_address: bytes,
+        scope: int,
+        key_expires_at_ms: int = 0,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> SetKey:
+        """Give a session key its rights until it expires (0: never)."""
+        return self._sign(
+            SetKey(
+                account=self.account_id,
+                key=self.key_slot,
+                nonce=self._nonce(nonce),
+                expires_at_ms=self._expiry(expires_at_ms),
+                slot=slot,
+                key_address=key_address,
+                scope=scope,
+                key_expires_at_ms=key_expires_at_ms,
+            )
+        )
+
+    def revoke_key(
+        self, slot: int, *, nonce: int | None = None, expires_at_ms: int | None = None
+    ) -> SetKey:
+        """Take a session key's rights."""
+        return self.set_key(
+            slot=slot,
+            key_address=_ADDRESS_ZERO,
+            scope=0,
+            nonce=nonce,
+            expires_at_ms=expires_at_ms,
+        )
