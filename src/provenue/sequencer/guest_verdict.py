@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provenue._generated import constants
 from provenue.machine import Machine, Status
+from provenue.wire import Header, encode_posted, encode_slot
 
 __all__ = ["GuestVerdict"]
 

@@ -161,6 +161,15 @@ class ReadModel:
         sql = "SELECT * FROM trades WHERE instrument=? AND id<? ORDER BY id DESC LIMIT ?"
         return [TradeRow(*row) for row in self._rows(sql, instrument, limit, count)]
 
+    def day_stats(self, instrument: int, since_ms: int) -> tuple[int, int, int, int]:
+        """(high_ticks, low_ticks, lots, sum of ticks * lots) of the trades since a time."""
+        sql = (
+            "SELECT max(price_ticks), min(price_ticks), sum(size_lots), "
+            "sum(price_ticks * size_lots) FROM trades WHERE instrument=? AND stamp_ms>=?"
+        )
+        row = next(self._rows(sql, instrument, since_ms))
+        return row[0] or 0, row[1] or 0, row[2] or 0, row[3] or 0
+
     def account_trades(
         self, account: int, *, instrument: int | None = None, count: int = 10
     ) -> list[TradeRow]:
