@@ -1,0 +1,104 @@
+#include "core/program/sweep.hpp"
+
+#include "core/base/wide.hpp"
+#include "core/clearing/takeover.hpp"
+#include "core/program/match.hpp"
+#include "core/risk/margin.hpp"
+
+namespace provenue::PROVENUE_PRESET_NAMESPACE {
+
+namespace {
+
+// The order that closes a position on the book, within the liquidation band.
+ForcedOrder closing_order(const State& state, RowRef ref, uint8_t fill_flag) {
+    const PositionRecord& row = state.row(ref);
+    const uint32_t index = linked_index(row.instrument_plus_1);
+    const InstrumentRecord& instrument = state.instruments[index];
+    const Side side = row.size_lots > 0 ? Side::kSell : Side::kBuy;
+    const i128 limit = band_limit(instrument, mark_of(state, instrument), side,
+                                  instrument.liquidation_band_ppm);
+    const i128 held = static_cast<i128>(magnitude(row.size_lots));
+    return {
+        .account = ref.account,
+        .instrument = index,
+        .side = side,
+        .limit_ticks = narrow<uint32_t>(clamp(limit, 1, kPriceTicksMax)),
+        .size_lots = narrow<uint64_t>(min(held, kSizeLotsMax)),
+        .fill_flag = fill_flag,
+    };
+}
+
+// 6.3: orders first, then the largest position on the book, then the house takes over.
+void liquidate(Run& run, uint32_t account) {
+    if (run.state.accounts[account].open_orders != 0) {
+        cancel_orders(run, account, kNoneU16, CancelReason::kLiquidation);
+        return;
+    }
+    RowRef ref;
+    if (largest_position(run.state, account, ref)) {
+        const ForcedOrder order = closing_order(run.state, ref, kFillFlagLiquidation);
+        Event event = event_of(EventKind::kLiquidated);
+        event.instrument = order.instrument;
+        event.account = account;
+        event.price = order.limit_ticks;
+        event.size = narrow<int64_t>(order.size_lots);
+        run.events.emit(event);
+        if (match_forced(run, order) > 0) return;
+    }
+    take_over(run.state, run.events, account);
+}
+
+bool must_be_liquidated(const State& state, uint32_t account) {
+    if (account == kHouse || state.accounts[account].open == 0) return false;
+    if (state.balance(account, kQuote) >= 0 && !state.has_row_in_use(account)) return false;
+    return is_unsafe(state, account);
+}
+
+void advance(State& state) {
+    const uint32_t next = state.globals().sweep_next + 1;
+    state.edit_globals(&GlobalsRecord::sweep_next) =
+        next >= state.globals().accounts_used ? 0 : next;
+    state.edit_globals(&GlobalsRecord::sweep_remaining) -= 1;
+}
+
+}  // namespace
+
+void start_sweep(State& state) {
+    state.edit_globals(&GlobalsRecord::sweep_remaining) = state.globals().accounts_used;
+}
+
+void sweep_part(Run& run) {
+    State& state = run.state;
+    uint32_t visits = 0;
+    while (state.globals().sweep_remaining > 0 && visits < kSweepAccountsPerMessage) {
+        const uint32_t account = state.globals().sweep_next;
+        if (must_be_liquidated(state, account)) {
+            liquidate(run, account);
+            return;  // the next part looks at the account again
+        }
+        RowRef ref;
+        const bool unwinds = account == kHouse && largest_position(state, kHouse, ref);
+        if (unwinds) match_forced(run, closing_order(state, ref, kFillFlagHouseUnwind));
+        advance(state);
+        visits += 1;
+        if (unwinds) break;
+    }
+    if (state.globals().sweep_remaining != 0) return;
+    Event event = event_of(EventKind::kSweepFinished);
+    event.extra = visits;
+    run.events.emit(event);
+}
+
+Code resume(Run& run) {
+    const uint32_t pending = run.state.globals().pending_order;
+    if (pending != kNoLink) {
+        run.state.edit_globals(&GlobalsRecord::pending_order) = kNoLink;
+        match_order(run, linked_index(pending));
+        return Code::kOk;
+    }
+    if (run.state.globals().sweep_remaining == 0) return Code::kNothingToContinue;
+    sweep_part(run);
+    return Code::kOk;
+}
+
+}  // namespace provenue::PROVENUE_PRESET_NAMESPACE
