@@ -97,4 +97,21 @@ void Engine::poke(uint64_t offset, std::span<const uint8_t> data) {
     for (uint64_t leaf = offset / 32; leaf * 32 < offset + data.size(); ++leaf) tree_.mark(leaf);
 }
 
+Margins Engine::margins(MarginsFunction function, uint32_t account) {
+    if (account >= layout_.accounts.count) throw std::invalid_argument("account: beyond the table");
+    struct Arguments {
+        MarginsFunction function;
+        Context* context;
+        uint32_t account;
+        Margins result;
+    } arguments{function, context_.get(), account, {}};
+    guarded_call(
+        [](void* p) {
+            auto* a = static_cast<Arguments*>(p);
+            a->function(*a->context, a->account, a->result);
+        },
+        &arguments);
+    return arguments.result;
+}
+
 }  // namespace provenue::native

@@ -13,6 +13,7 @@
 #include "core/native/mapping.hpp"
 #include "core/native/merkle.hpp"
 #include "core/program/api.hpp"
+#include "core/program/margins.hpp"
 
 namespace provenue::native {
 
@@ -41,6 +42,7 @@ public:
     // 4096-byte pages that hold anything but zeros, ascending.
     std::vector<uint64_t> pages();
 
+    const char* preset() const { return table_.preset; }
     const uint8_t* image() const { return image_.data(); }
     uint64_t image_bytes() const { return table_.image_bytes; }
     // Replaces the image: `data` holds the pages one after another, all others are zero.
@@ -50,6 +52,9 @@ public:
 
     // The n-th host call (hash, recover) of the next message fails; 0: none. Drills and tests.
     void fail_at_call(uint32_t n) { fail_at_call_ = n; }
+
+    // By the program's own functions; `function` is that of the table's preset.
+    Margins margins(MarginsFunction function, uint32_t account);
 
     // The canonical dump of protocol chapter 8 (dump.cpp).
     std::string dump() const;
