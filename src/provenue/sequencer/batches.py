@@ -8,18 +8,15 @@ on the chain. STATE_ROOT stands between batches, where a snapshot was taken.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from provenue.sequencer import journal
-from provenue.sequencer.journal import JournalError, RecordType
+from provenue.sequencer.journal import JournalError, Record, RecordType
 
 __all__ = [
     "BatchOpen",
+    "BatchReader",
     "ClosedBatch",
     "OpenBatch",
-    "closed_batches",
     "decode_close",
     "decode_skip",
     "encode_close",
@@ -140,32 +137,39 @@ class _Filling:
     skipped: list[int] = field(default_factory=list)
 
 
-def closed_batches(folder: Path, *, start_index: int = 0) -> Iterator[ClosedBatch]:
-    """Closed batches of a journal from a record index on (which must be a batch boundary)."""
-    filling: _Filling | None = None
-    for record in journal.read(folder, start=start_index):
+class BatchReader:
+    """Puts journal records together to closed batches; start at a batch boundary."""
+
+    def __init__(self) -> None:
+        self._filling: _Filling | None = None
+
+    def take(self, record: Record) -> ClosedBatch | None:
+        """One record; the batch that it closes, if it does."""
         if record.type is RecordType.BATCH_OPEN:
-            if filling is not None:
+            if self._filling is not None:
                 raise JournalError(
-                    f"record {record.index}: a batch opens inside batch {filling.head.number}"
+                    f"record {record.index}: a batch opens inside {self._filling.head.number}"
                 )
-            filling = _Filling(BatchOpen.decode(record.payload))
-        elif record.type is RecordType.STATE_ROOT:
-            continue
-        elif filling is None:
+            self._filling = _Filling(BatchOpen.decode(record.payload))
+            return None
+        if record.type is RecordType.STATE_ROOT:
+            return None
+        filling = self._filling
+        if filling is None:
             raise JournalError(f"record {record.index}: {record.type.name} outside a batch")
-        elif record.type is RecordType.INBOX_MESSAGE:
+        if record.type is RecordType.BATCH_CLOSE:
+            self._filling = None
+            return _close(filling, record)
+        if record.type is RecordType.INBOX_MESSAGE:
             filling.inbox.append(record.payload)
         elif record.type is RecordType.POSTED_MESSAGE:
             filling.posted.append(record.payload)
-        elif record.type is RecordType.SKIP:
-            filling.skipped.append(decode_skip(record.payload))
         else:
-            yield _close(filling, record)
-            filling = None
+            filling.skipped.append(decode_skip(record.payload))
+        return None
 
 
-def _close(filling: _Filling, record: journal.Record) -> ClosedBatch:
+def _close(filling: _Filling, record: Record) -> ClosedBatch:
     number, stamp_max_ms, count = decode_close(record.payload)
     found = len(filling.inbox) + len(filling.posted)
     if number != filling.head.number or count != found:

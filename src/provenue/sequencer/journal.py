@@ -27,6 +27,7 @@ from enum import IntEnum
 from pathlib import Path
 
 __all__ = [
+    "Follower",
     "JournalError",
     "Record",
     "RecordType",
@@ -185,6 +186,73 @@ def read(folder: Path, *, start: int = 0) -> Iterator[Record]:
                 "restore the file from a copy"
             )
         previous = scan
+
+
+class Follower:
+    """Reads a journal that another process is writing, from a record index on.
+
+    Each record is verified once; a half-written tail is left for the next call. What is read may
+    not be durable yet: `sync` makes it so.
+    """
+
+    def __init__(self, folder: Path, *, start: int) -> None:
+        self._folder = folder
+        self._start = start
+        self._path: Path | None = None
+        self._scan: _Scan | None = None
+
+    def read_new(self) -> list[Record]:
+        """The records that have appeared since the last call, in order."""
+        found: list[Record] = []
+        while True:
+            if self._path is None and not self._open(self._next_segment()):
+                return found
+            assert self._path is not None
+            assert self._scan is not None
+            found += self._read_segment()
+            following = [p for p in segments(self._folder) if p > self._path]
+            if not following:
+                return found
+            # The writer commits before it starts a segment, so the one before is whole now.
+            found += self._read_segment()
+            if not self._open(following[0]):
+                return found
+
+    def sync(self) -> None:
+        """fdatasync the segment being read: what was returned so far survives a power loss."""
+        if self._path is not None:
+            fd = os.open(self._path, os.O_RDONLY)
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+
+    def _next_segment(self) -> Path | None:
+        files = segments(self._folder)
+        before = [p for p in files if first_index(p) <= self._start]
+        return before[-1] if before else None
+
+    def _open(self, path: Path | None) -> bool:
+        if path is None or path.stat().st_size < HEADER.size:
+            return False
+        with path.open("rb") as file:
+            index, chain = _read_header(path, file.read(HEADER.size))
+        if self._scan is not None and (index, chain) != (self._scan.index, self._scan.chain):
+            raise JournalError(f"{path}: does not continue the segment before it")
+        self._path, self._scan = path, _Scan(index, chain, HEADER.size, None)
+        return True
+
+    def _read_segment(self) -> list[Record]:
+        assert self._path is not None
+        assert self._scan is not None
+        offset = self._scan.good_bytes
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+        scan = _Scan(self._scan.index, self._scan.chain, 0, None)
+        found = [r for r in _scan(memoryview(data), scan) if r.index >= self._start]
+        self._scan = _Scan(scan.index, scan.chain, offset + scan.good_bytes, None)
+        return found
 
 
 def _has_record_behind(data: bytes, scan: _Scan) -> bool:

@@ -81,6 +81,8 @@ class Recovered:
     open_batch: OpenBatch | None
     snapshot_batch: int
     snapshot_index: int
+    next_index: int
+    """Journal index of the first record that was not replayed."""
     replayed_messages: int
     faulted_tail: Record | None
     """The journal's last message, when it faults and no SKIP was written: the guest must decide."""
@@ -272,9 +274,11 @@ def recover(
     engine, position, index = found or (Engine(preset), Position(), 0)
     replay = _Replay(engine, position, observer)
     pending: Record | None = None
+    next_index = index
     for record in journal.read(folder, start=index):
         if pending is not None:
             replay.take(pending, record)
+            next_index = record.index
             pending = None
         at_boundary = replay.batch is None
         if batch_max is not None and at_boundary and replay.position.next_batch >= batch_max:
@@ -283,12 +287,14 @@ def recover(
     else:
         if pending is not None:
             replay.take(pending, None)
+            next_index = pending.index + 1
     return Recovered(
         engine=engine,
         position=replay.position,
         open_batch=replay.batch,
         snapshot_batch=position.next_batch,
         snapshot_index=index,
+        next_index=next_index,
         replayed_messages=replay.messages,
         faulted_tail=replay.faulted_tail,
     )

@@ -1,0 +1,214 @@
+"""The anchoring worker: proves each closed batch, posts it with its claim, makes batches final.
+
+A process of its own beside the operator (`python -m provenue.sequencer.anchorer`): it follows the
+journal, runs every batch through the native engine and the guest side by side (P1), and posts only
+what both agree on, with the tree of image roots as its claim. The matching thread never waits for
+it. It keeps nothing that the journal and the chain do not say: started again, it continues with the
+first batch that the chain does not have.
+
+A difference stops it before it posts, with a report that names the first differing field.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from provenue import wire
+from provenue._image import ImageReader
+from provenue.p1 import BatchCheck, Twin
+from provenue.sequencer import recovery
+from provenue.sequencer.anchor_log import AnchorLog, BatchRecord
+from provenue.sequencer.batches import BatchReader, ClosedBatch
+from provenue.sequencer.journal import Follower
+
+__all__ = ["Anchorer", "Chain", "PostedBatch", "ProofFailedError"]
+
+_log = structlog.get_logger(__name__)
+POLL_S = 0.1
+
+
+class ProofFailedError(Exception):
+    """Engine and guest differ, or the chain is not this journal's: nothing goes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedBatch:
+    """What came of posting."""
+
+    tx_hash: str
+    gas_used: int
+    posted_at_s: int
+
+
+class Chain(Protocol):
+    """What the worker needs of the Anchor contract."""
+
+    def batch_count(self) -> int:
+        """Batches posted so far."""
+        ...
+
+    def final_count(self) -> int:
+        """Batches that are final."""
+        ...
+
+    def post(
+        self,
+        header: wire.Header,
+        inbox: list[bytes],
+        posted: bytes,
+        start_root: bytes,
+        claim: wire.ClaimTree,
+    ) -> PostedBatch:
+        """Post the next batch with its claim."""
+        ...
+
+    def finalize(self) -> int:
+        """Make final what can be; the number of final batches then."""
+        ...
+
+
+class Anchorer:
+    """Follows one journal folder and anchors its batches on one chain."""
+
+    def __init__(
+        self, folder: Path, *, preset: str, chain: Chain, log: AnchorLog, finalize_every_s: float
+    ) -> None:
+        self._folder = folder
+        self._chain = chain
+        self._log = log
+        self._finalize_every_s = finalize_every_s
+        self._next_finalize_s = 0.0
+        self._next_batch = chain.batch_count()
+        state = recovery.recover(folder, preset=preset, batch_max=self._next_batch)
+        if state.position.next_batch != self._next_batch:
+            raise ProofFailedError(
+                f"the chain has {self._next_batch} batches, the journal in {folder} only "
+                f"{state.position.next_batch}: it is not the journal that was anchored there"
+            )
+        self._twin = Twin(preset)
+        self._twin.load(state.engine)
+        self._reader = ImageReader(preset, self._twin.image())
+        self._root = self._twin.root()
+        self._follower = Follower(folder, start=state.next_index)
+        self._batches = BatchReader()
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Anchor until told to stop; what is closed then is still posted."""
+        while True:
+            ending = stopping()
+            worked = self.step()
+            if ending and not worked:
+                return
+            if not worked:
+                time.sleep(POLL_S)
+
+    def step(self) -> bool:
+        """Anchor what has closed since the last call; whether there was anything."""
+        closed = [
+            batch for record in self._follower.read_new() if (batch := self._batches.take(record))
+        ]
+        if closed:
+            # A claim must never outlive the record of what it claims.
+            self._follower.sync()
+        for batch in closed:
+            self._anchor(batch)
+        self._finalize()
+        return bool(closed)
+
+    def _anchor(self, batch: ClosedBatch) -> None:
+        if batch.head.number != self._next_batch:
+            raise ProofFailedError(
+                f"batch: expected {self._next_batch}, the journal has {batch.head.number}"
+            )
+        posted = wire.encode_posted(batch.posted)
+        header = wire.Header(
+            batch=batch.head.number,
+            stamp_min_ms=batch.head.stamp_min_ms,
+            stamp_max_ms=batch.stamp_max_ms,
+            inbox_count=len(batch.inbox),
+            posted_bytes=len(posted),
+            inbox_first=batch.head.inbox_first,
+            sequence_first=batch.head.first_sequence,
+            inbox_accumulator=batch.head.inbox_accumulator,
+        )
+        check = self._prove(batch, header, posted)
+        claim = wire.ClaimTree(check.roots)
+        done = self._chain.post(header, batch.inbox, posted, self._root, claim)
+        self._root = check.roots[-1]
+        self._next_batch += 1
+        self._log.record(self._record(batch, check, claim, done, posted_bytes=len(posted)))
+        _log.info(
+            "batch anchored",
+            batch=batch.head.number,
+            messages=batch.message_count,
+            gas=done.gas_used,
+            steps_max=check.steps_max,
+        )
+
+    def _prove(self, batch: ClosedBatch, header: wire.Header, posted: bytes) -> BatchCheck:
+        """P1 before every post: the operator never claims a root the guest has not reproduced."""
+        check = self._twin.check_batch(header, batch.inbox, posted)
+        skipped = [batch.head.first_sequence + int(i) for i in check.skipped.nonzero()[0]]
+        if check.ok and skipped == batch.skipped:
+            return check
+        difference = (
+            str(check.mismatches[0])
+            if check.mismatches
+            else f"skipped messages: the journal has {batch.skipped}, the proof {skipped}"
+        )
+        report = {
+            "batch": batch.head.number,
+            "first_sequence": batch.head.first_sequence,
+            "difference": difference,
+            "header": header.encode().hex(),
+            "inbox": [message.hex() for message in batch.inbox],
+            "posted": posted.hex(),
+            "start_root": self._root.hex(),
+        }
+        path = self._folder / f"mismatch-{batch.head.number}.json"
+        path.write_text(json.dumps(report, indent=1))
+        raise ProofFailedError(
+            f"batch {batch.head.number} is not posted: {difference}; the whole case is in {path}"
+        )
+
+    def _record(
+        self,
+        batch: ClosedBatch,
+        check: BatchCheck,
+        claim: wire.ClaimTree,
+        done: PostedBatch,
+        *,
+        posted_bytes: int,
+    ) -> BatchRecord:
+        return BatchRecord(
+            number=batch.head.number,
+            first_sequence=batch.head.first_sequence,
+            message_count=batch.message_count,
+            posted_bytes=posted_bytes,
+            inbox_count=len(batch.inbox),
+            withdrawal_count=self._reader.get("withdrawal_count"),
+            withdrawal_root=self._reader.withdrawal_root,
+            withdrawal_proof=b"".join(self._twin.leaf_proof(0)),
+            end_root=check.roots[-1],
+            claim_root=claim.root,
+            root_mismatches=len(check.mismatches),
+            steps_max=check.steps_max,
+            tx_hash=done.tx_hash,
+            gas_used=done.gas_used,
+            posted_at_s=done.posted_at_s,
+            final=0,
+        )
+
+    def _finalize(self) -> None:
+        if time.monotonic() < self._next_finalize_s:
+            return
+        self._next_finalize_s = time.monotonic() + self._finalize_every_s
+        if self._chain.final_count() < self._next_batch:
+            self._log.mark_final(self._chain.finalize())
