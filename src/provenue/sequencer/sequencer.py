@@ -22,7 +22,15 @@ from provenue.sequencer.batches import BatchOpen, OpenBatch, encode_close, encod
 from provenue.sequencer.journal import RecordType
 from provenue.wire import STAMP_MAX_LIVE, Kind
 
-__all__ = ["InboxItem", "Limits", "Outcome", "Sequencer", "SequencerError", "wall_clock_ms"]
+__all__ = [
+    "GuestTrap",
+    "InboxItem",
+    "Limits",
+    "Outcome",
+    "Sequencer",
+    "SequencerError",
+    "wall_clock_ms",
+]
 
 _CONTINUE = bytes((Kind.CONTINUE,))
 
@@ -140,8 +148,11 @@ class Sequencer:
     @property
     def next_inbox_index(self) -> int:
         """Index of the first inbox item that the sequencer has neither consumed nor waiting."""
-        waiting = self._waiting_inbox
-        return waiting[-1].index + 1 if waiting else self._position.next_inbox
+        if self._waiting_inbox:
+            return self._waiting_inbox[-1].index + 1
+        if self._batch is not None:
+            return self._batch.head.inbox_first + self._batch.head.inbox_count
+        return self._position.next_inbox
 
     def drain(self) -> list[Outcome]:
         """Outcomes since the last call. Commit the journal before publishing them."""
