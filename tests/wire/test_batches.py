@@ -14,20 +14,19 @@ def words(data: bytes) -> list[int]:
 
 
 def slow_decode(data: bytes) -> list[bytes]:
-    """Chapter 7.1 literally, on input that is zero behind the posted bytes."""
+    """Chapter 7.1 literally."""
 
-    def word(at: int) -> int:
-        return int.from_bytes(bytes(data[i] if i < len(data) else 0 for i in range(at, at + 4)))
+    def word(at: int) -> int | None:
+        inside = data[at : at + 4]
+        return int.from_bytes(inside) if len(inside) == 4 else None
 
-    def offset(k: int) -> int:
-        return word(4 + 4 * k)
+    def message(k: int) -> bytes:
+        start, end = word(4 + 4 * k), word(8 + 4 * k)
+        if start is None or end is None or not start <= end <= len(data):
+            return b""
+        return data[start:end]
 
-    return [
-        data[offset(k) : offset(k + 1)]
-        if offset(k) <= offset(k + 1) and offset(k + 1) <= len(data)
-        else b""
-        for k in range(word(0))
-    ]
+    return [message(k) for k in range(word(0) or 0)]
 
 
 @given(st.lists(st.binary(max_size=80), max_size=40))
@@ -53,8 +52,15 @@ def test_bad_offsets_give_empty_messages(count: int, offsets: list[int], rest: b
     assert wire.decode_posted(data) == slow_decode(data)
 
 
-@given(st.binary(max_size=7))
-def test_bytes_too_short_for_a_table_are_read_as_zeros(rest: bytes) -> None:
+def test_a_cut_offset_is_none_even_if_zeros_behind_it_would_make_it_one() -> None:
+    whole = wire.encode_posted([b"x" * 300])
+    shifted = whole[:8] + (256).to_bytes(4, "big")
+    assert wire.decode_posted(shifted[:11]) == [b""]
+    assert wire.decode_posted(whole[:7]) == [b""]
+
+
+@given(st.binary(max_size=11))
+def test_offsets_that_are_not_wholly_there_make_empty_messages(rest: bytes) -> None:
     for data in (b"", b"\0", b"\0\0", b"\0\0\0\5" + rest):
         assert wire.decode_posted(data) == slow_decode(data)
 

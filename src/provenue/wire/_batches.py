@@ -71,16 +71,19 @@ def decode_posted(data: bytes) -> list[bytes]:
 
     A count above BATCH_MESSAGES_MAX is no batch: the contract refuses to take it.
     """
-    count = int.from_bytes(data[:_WORD].ljust(_WORD, b"\0"), "big")
+    if len(data) < _WORD:
+        return []
+    count = int.from_bytes(data[:_WORD], "big")
     if count > BATCH_MESSAGES_MAX:
         raise WireError(f"batch.count: expected at most {BATCH_MESSAGES_MAX}, was {count}")
-    # Behind the posted bytes the input is zero, also where the offsets should stand.
-    table = data[_WORD : _WORD * (count + 2)].ljust(_WORD * (count + 1), b"\0")
-    offsets = struct.unpack(f">{count + 1}I", table)
-    return [
+    # Offsets that are not wholly inside the bytes make their messages empty.
+    inside = min(count + 1, len(data) // _WORD - 1)
+    offsets = struct.unpack_from(f">{inside}I", data, _WORD)
+    messages = [
         data[start:end] if start <= end <= len(data) else b""
         for start, end in itertools.pairwise(offsets)
     ]
+    return messages + [b""] * (count - len(messages))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
