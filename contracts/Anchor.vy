@@ -8,10 +8,10 @@
         window behind a final one is final; the Vault pays by its image root.
 
         Glossary
-        batch          consecutive messages, numbered from 1; batch 0 is the image of zeros
+        batch          consecutive messages, numbered from 0
         input root     root of the machine's input quarter: posted bytes, header, inbox slice
         claim          tree of image roots after each message, its last one (end root), and the end
-                       root of the batch before (start root)
+                       root of the batch before (start root; of batch 0: the image of zeros)
         active claim   the claim that will be final; a batch whose claim was voided has none until
                        someone claims again
         pipeline       batches that are not final, at most 64
@@ -96,6 +96,12 @@ event ClaimVoided:
     cause_batch: uint256  # its own number, or that of the ancestor it fell with
 
 
+event ClaimHeld:
+    batch: indexed(uint256)
+    index: indexed(uint256)
+    until: uint256
+
+
 event Finalized:
     batch: indexed(uint256)
     end_root: bytes32
@@ -159,6 +165,7 @@ struct ClaimView:
     start_root: bytes32
     claimant: address
     claimed_at: uint256
+    held_until: uint256
     bond_wei: uint256
     status: uint256
 
@@ -168,6 +175,8 @@ LIVE: constant(uint256) = 1
 VOID: constant(uint256) = 2
 FINAL: constant(uint256) = 3
 
+# A dispute ends within two windows and some grace (docs/contracts.md).
+HOLD_WINDOWS_MAX: constant(uint256) = 4
 # No setting may lie further off than ten years: sums stay far from any bound.
 DURATION_MAX_S: constant(uint256) = 10 * 365 * 86_400
 MASK_128: constant(uint256) = 2**128 - 1
@@ -181,12 +190,15 @@ FORCED_DELAY_S: immutable(uint256)
 STAMP_AHEAD_MS: immutable(uint256)
 STAMP_LAG_MS: immutable(uint256)
 
-last_batch: public(uint256)
-last_final_batch: public(uint256)
+# Batches so far, and how many of them are final: the first ones.
+batch_count: public(uint256)
+final_count: public(uint256)
 _batches: HashMap[uint256, _Batch]
 _heads: HashMap[uint256, uint256]
 # By batch and index: a batch can have any number of claims.
 _claims: HashMap[uint256, HashMap[uint256, _Claim]]
+# By batch and index: a dispute keeps the claim from becoming final before this time.
+_held_until: HashMap[uint256, HashMap[uint256, uint256]]
 
 
 @deploy
@@ -241,9 +253,9 @@ def post(
     # Data is found again in the transaction itself, by anyone, without a tracing node.
     assert msg.sender == tx.origin, "anchor: post from an account, not through a contract"
     assert not msg.sender.is_contract, "anchor: post from an account, not through a contract"
-    assert header.batch == self.last_batch + 1, "anchor: not the next batch"
-    assert header.batch - self.last_final_batch <= c.PIPELINE_MAX, "anchor: pipeline is full"
-    previous: uint256 = self._batches[self.last_batch].facts
+    assert header.batch == self.batch_count, "anchor: not the next batch"
+    assert header.batch - self.final_count < c.PIPELINE_MAX, "anchor: pipeline is full"
+    previous: uint256 = self._last_facts()
     first_sequence: uint256 = facts._next_sequence(previous)
     inbox_first: uint256 = facts._next_item(previous)
     self._check_poster(header.forced, inbox_first)
@@ -257,17 +269,9 @@ def post(
     assert message_count <= c.BATCH_MESSAGES_MAX, "anchor: too many messages"
     accumulator: bytes32 = self._check_inbox(inbox_first, slot_roots)
 
-    words: bytes32[16] = empty(bytes32[16])
-    words[0] = convert(header.batch, bytes32)
-    words[1] = convert(convert(header.stamp_min_ms, uint256), bytes32)
-    words[2] = convert(convert(header.stamp_max_ms, uint256), bytes32)
-    words[3] = convert(inbox_count, bytes32)
-    words[4] = convert(len(data), bytes32)
-    words[5] = convert(inbox_first, bytes32)
-    words[6] = convert(first_sequence, bytes32)
-    words[7] = convert(block.timestamp, bytes32)
-    words[8] = convert(convert(header.forced, uint256), bytes32)
-    words[9] = accumulator
+    words: bytes32[16] = self._header_words(
+        header, inbox_count, len(data), inbox_first, first_sequence, accumulator
+    )
     input_root: bytes32 = keccak256(
         abi_encode(merkle._posted_root(data), merkle._made_root(words, slot_roots))
     )
@@ -284,7 +288,7 @@ def post(
             header.forced,
         ),
     )
-    self.last_batch = header.batch
+    self.batch_count = header.batch + 1
     log BatchPosted(
         batch=header.batch,
         poster=msg.sender,
@@ -312,8 +316,8 @@ def claim_again(batch: uint256, claim: ClaimInput):
     @notice Claim the result of a batch whose claim was voided, in the order of batches. Anyone may,
             under the bond of such a batch; the challenge window begins anew.
     """
-    assert batch > self.last_final_batch, "anchor: batch is final"
-    assert batch <= self.last_batch, "anchor: no such batch"
+    assert batch >= self.final_count, "anchor: batch is final"
+    assert batch < self.batch_count, "anchor: no such batch"
     assert self._active(batch) == 0, "anchor: batch has an active claim"
     self._claim(batch, facts._forced(self._batches[batch].facts), claim)
 
@@ -326,14 +330,10 @@ def void_claim(batch: uint256, index: uint256, winner: address):
             game.
     @param winner Is credited half of the bond; zero burns all of it.
     """
-    assert roles.game != empty(address), "anchor: no game is set"
-    assert msg.sender == roles.game, "anchor: caller is not the game"
-    assert batch > self.last_final_batch, "anchor: batch is final"
-    assert batch <= self.last_batch, "anchor: no such batch"
-    assert self._active(batch) == index + 1, "anchor: claim is not live"
+    self._check_game(batch, index)
     voided: uint256 = self._claims[batch][index].facts
     # A batch without an active claim has none behind it either: claims are made in order.
-    for next: uint256 in range(batch, self.last_batch + 1, bound=c.PIPELINE_MAX):
+    for next: uint256 in range(batch, self.batch_count, bound=c.PIPELINE_MAX):
         active: uint256 = self._active(next)
         if active == 0:
             break
@@ -344,29 +344,44 @@ def void_claim(batch: uint256, index: uint256, winner: address):
 
 
 @external
+def hold_claim(batch: uint256, index: uint256, until: uint256):
+    """
+    @notice Keep a live claim from becoming final while it is disputed, at most for
+            HOLD_WINDOWS_MAX challenge windows from its making. Only the game.
+    """
+    self._check_game(batch, index)
+    claimed_at: uint256 = facts._claimed_at(self._claims[batch][index].facts)
+    assert until <= claimed_at + HOLD_WINDOWS_MAX * CHALLENGE_WINDOW_S, "anchor: hold is too long"
+    self._held_until[batch][index] = until
+    log ClaimHeld(batch=batch, index=index, until=until)
+
+
+@external
 def finalize(count: uint256) -> uint256:
     """
     @notice Make up to `count` batches final, in order. Anyone may call.
-    @return The last final batch.
+    @return The number of final batches.
     """
-    last: uint256 = self.last_final_batch
-    final: uint256 = last
+    first: uint256 = self.final_count
+    next: uint256 = first
     for _: uint256 in range(c.PIPELINE_MAX):
-        if final - last == count:
+        if next - first == count:
             break
-        active: uint256 = self._active(final + 1)
-        # The mapping is empty behind the last batch, so this also ends there.
+        # Behind the last batch there is no head, so this also ends there.
+        active: uint256 = self._active(next)
         if active == 0:
             break
-        claim: uint256 = self._claims[final + 1][active - 1].facts
+        claim: uint256 = self._claims[next][active - 1].facts
         if block.timestamp < facts._claimed_at(claim) + CHALLENGE_WINDOW_S:
             break
-        final += 1
+        if block.timestamp < self._held_until[next][active - 1]:
+            break
         bonds._close(facts._claimant(claim))
-        log Finalized(batch=final, end_root=self._claims[final][active - 1].end_root)
-    assert final > last, "anchor: nothing to finalize"
-    self.last_final_batch = final
-    return final
+        log Finalized(batch=next, end_root=self._claims[next][active - 1].end_root)
+        next += 1
+    assert next > first, "anchor: nothing to finalize"
+    self.final_count = next
+    return next
 
 
 # --- views ----------------------------------------------------------------------------------------
@@ -376,19 +391,19 @@ def finalize(count: uint256) -> uint256:
 @view
 def final_root(batch: uint256) -> bytes32:
     """
-    @notice The image root after a final batch; batch 0 is the image of zeros.
+    @notice The image root after a final batch.
     """
-    assert batch <= self.last_final_batch, "anchor: batch is not final"
+    assert batch < self.final_count, "anchor: batch is not final"
     return self._end_root(batch)
 
 
 @external
 @view
-def end_root(batch: uint256) -> bytes32:
+def start_root(batch: uint256) -> bytes32:
     """
-    @notice The image root after a batch by its active claim: where the next claim starts.
+    @notice The image root that a claim about this batch has to start from.
     """
-    return self._end_root(batch)
+    return self._start_root(batch)
 
 
 @external
@@ -397,7 +412,7 @@ def batch_of(batch: uint256) -> BatchView:
     """
     @notice What is stored about a batch. stamp_min_ms is in the event and in the input root.
     """
-    assert batch > 0 and batch <= self.last_batch, "anchor: no such batch"
+    assert batch < self.batch_count, "anchor: no such batch"
     stored: _Batch = self._batches[batch]
     return BatchView(
         input_root=stored.input_root,
@@ -422,13 +437,14 @@ def claim_of(batch: uint256, index: uint256) -> ClaimView:
     stored: _Claim = self._claims[batch][index]
     status: uint256 = VOID
     if self._active(batch) == index + 1:
-        status = FINAL if batch <= self.last_final_batch else LIVE
+        status = FINAL if batch < self.final_count else LIVE
     return ClaimView(
         claim_root=stored.claim_root,
         end_root=stored.end_root,
         start_root=stored.start_root,
         claimant=facts._claimant(stored.facts),
         claimed_at=facts._claimed_at(stored.facts),
+        held_until=self._held_until[batch][index],
         bond_wei=facts._bond_wei(stored.facts),
         status=status,
     )
@@ -457,8 +473,7 @@ def next_sequence() -> uint256:
     """
     @notice Sequence number of the next batch's first message.
     """
-    last: uint256 = self._batches[self.last_batch].facts
-    return facts._next_sequence(last)
+    return facts._next_sequence(self._last_facts())
 
 
 @external
@@ -467,8 +482,7 @@ def inbox_consumed() -> uint256:
     """
     @notice Number of inbox items in batches: the index of the head.
     """
-    last: uint256 = self._batches[self.last_batch].facts
-    return facts._next_item(last)
+    return facts._next_item(self._last_facts())
 
 
 @external
@@ -477,8 +491,7 @@ def forced_mode() -> bool:
     """
     @notice Whether the head of the inbox is overdue, so that anyone may post.
     """
-    last: uint256 = self._batches[self.last_batch].facts
-    return self._is_overdue(facts._next_item(last))
+    return self._is_overdue(facts._next_item(self._last_facts()))
 
 
 @external
@@ -570,6 +583,33 @@ def _is_overdue(head: uint256) -> bool:
     return block.timestamp >= staticcall INBOX.enqueued_at(head) + FORCED_DELAY_S
 
 
+@internal
+@view
+def _header_words(
+    header: Header,
+    inbox_count: uint256,
+    posted_bytes: uint256,
+    inbox_first: uint256,
+    first_sequence: uint256,
+    accumulator: bytes32,
+) -> bytes32[16]:
+    """
+    @notice The header as the program and the game see it (chapter 7.2), and its zero tail.
+    """
+    words: bytes32[16] = empty(bytes32[16])
+    words[0] = convert(header.batch, bytes32)
+    words[1] = convert(convert(header.stamp_min_ms, uint256), bytes32)
+    words[2] = convert(convert(header.stamp_max_ms, uint256), bytes32)
+    words[3] = convert(inbox_count, bytes32)
+    words[4] = convert(posted_bytes, bytes32)
+    words[5] = convert(inbox_first, bytes32)
+    words[6] = convert(first_sequence, bytes32)
+    words[7] = convert(block.timestamp, bytes32)
+    words[8] = convert(convert(header.forced, uint256), bytes32)
+    words[9] = accumulator
+    return words
+
+
 # --- internal: claims -----------------------------------------------------------------------------
 
 
@@ -578,7 +618,7 @@ def _claim(batch: uint256, forced: bool, claim: ClaimInput):
     """
     @notice Record a claim and make it the active one.
     """
-    assert claim.start_root == self._end_root(batch - 1), "anchor: start root differs"
+    assert claim.start_root == self._start_root(batch), "anchor: start root differs"
     opened: bytes32 = merkle._root_from_last(claim.end_root, claim.last_siblings)
     assert opened == claim.claim_root, "anchor: claim does not open to its end root"
     bond_wei: uint256 = FORCED_BOND_WEI if forced else BOND_WEI
@@ -603,9 +643,25 @@ def _claim(batch: uint256, forced: bool, claim: ClaimInput):
 
 @internal
 @view
-def _end_root(batch: uint256) -> bytes32:
+def _check_game(batch: uint256, index: uint256):
+    assert roles.game != empty(address), "anchor: no game is set"
+    assert msg.sender == roles.game, "anchor: caller is not the game"
+    assert batch >= self.final_count, "anchor: batch is final"
+    assert batch < self.batch_count, "anchor: no such batch"
+    assert self._active(batch) == index + 1, "anchor: claim is not live"
+
+
+@internal
+@view
+def _start_root(batch: uint256) -> bytes32:
     if batch == 0:
         return merkle._zero(c.QUARTER_HEIGHT)
+    return self._end_root(batch - 1)
+
+
+@internal
+@view
+def _end_root(batch: uint256) -> bytes32:
     active: uint256 = self._active(batch)
     assert active > 0, "anchor: batch has no active claim"
     return self._claims[batch][active - 1].end_root
@@ -615,3 +671,13 @@ def _end_root(batch: uint256) -> bytes32:
 @view
 def _active(batch: uint256) -> uint256:
     return self._heads[batch] >> 128
+
+
+@internal
+@view
+def _last_facts() -> uint256:
+    """
+    @notice The facts of the last batch; zeros before the first, as if it had ended at 0.
+    """
+    count: uint256 = self.batch_count
+    return 0 if count == 0 else self._batches[count - 1].facts

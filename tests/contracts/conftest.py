@@ -1,0 +1,29 @@
+"""The contracts under titanoboa: by the compiler of record, and where it says so by the second too."""
+
+from collections.abc import Iterator
+
+import boa
+import pytest
+
+from tests.contracts.system import Sources, System
+
+
+@pytest.fixture(scope="session", params=["legacy", "venom"])
+def sources(request: pytest.FixtureRequest) -> Sources:
+    """Deployers by both compilers: a difference between them is a bug of a compiler."""
+    return Sources.compile(request.param)
+
+
+@pytest.fixture(scope="session")
+def _deployed(sources: Sources) -> System:
+    return System(sources)
+
+
+@pytest.fixture
+def system(_deployed: System) -> Iterator[System]:
+    """A deployed system, as new for every test."""
+    items, image = list(_deployed.items), _deployed.image
+    with boa.env.anchor():
+        yield _deployed
+    _deployed.items = items
+    _deployed.image = type(image)()
