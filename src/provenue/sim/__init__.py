@@ -1,0 +1,1 @@
+"""Markets, traders, whole local venues; deterministic from a seed where nothing is real."""
