@@ -179,10 +179,18 @@ nb::tuple apply_many(PyEngine& self, nb::handle data, nb::handle message_offsets
                           to_bytes(done.roots.data(), done.roots.size() * sizeof(Digest)), fault);
 }
 
+// Python's integers are as wide as need be.
+nb::object to_int(i128 value) {
+    const auto high = static_cast<int64_t>(value >> 64);
+    const nb::int_ low(static_cast<uint64_t>(value));
+    return (nb::int_(high) << nb::int_(64)) | low;
+}
+
 nb::tuple margins(PyEngine& self, uint32_t account) {
     Use use(self);
     const Margins result = use->margins(program_of(use->preset()).margins, account);
-    return nb::make_tuple(result.equity, result.initial, result.maintenance);
+    return nb::make_tuple(to_int(result.equity), to_int(result.initial),
+                          to_int(result.maintenance));
 }
 
 template <typename Method>

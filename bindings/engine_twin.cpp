@@ -110,9 +110,8 @@ BatchReport Twin::check(const Batch& batch, uint32_t compare_every) {
     BatchReport report;
     for (uint32_t i = 0; i < count && report.differences.empty(); ++i) {
         step(report, batch, header, i);
-        const bool last = i + 1 == count;
-        const bool whole = last || report.outcomes.back().broke_off ||
-                           (compare_every != 0 && (i + 1) % compare_every == 0);
+        const bool due = compare_every != 0 && ((i + 1) % compare_every == 0 || i + 1 == count);
+        const bool whole = due || report.outcomes.back().broke_off;
         if (whole && report.differences.empty()) compare_images(report, i);
     }
     return report;

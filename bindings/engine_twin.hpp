@@ -57,7 +57,8 @@ public:
 
     // Runs a batch on both sides. Throws std::invalid_argument for bytes that the contract would
     // never have made (a header beyond its bounds); a bad posted message is only a reject.
-    // The whole images are compared every `compare_every` messages and at the end.
+    // The whole images are compared every `compare_every` messages and at the end; 0: only after a
+    // message that broke off.
     BatchReport check(const Batch& batch, uint32_t compare_every);
 
     native::Engine& engine() { return engine_; }

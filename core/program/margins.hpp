@@ -4,15 +4,17 @@
 
 #include <cstdint>
 
+#include "core/base/wide.hpp"
 #include "core/program/api.hpp"
 
 namespace provenue {
 
-// Quote units, at the marks in the image (5.2, 5.3).
+// Quote units, at the marks in the image (5.2, 5.3). At the largest prices and positions sums of
+// them need more than 64 bits.
 struct Margins {
-    int64_t equity;
-    int64_t initial;
-    int64_t maintenance;
+    i128 equity;
+    i128 initial;
+    i128 maintenance;
 };
 
 // Reads only. account < kAccountsMax; the house may be asked.

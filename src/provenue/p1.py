@@ -134,7 +134,7 @@ class Twin:
         `inbox` are the messages of the slice, `posted` the posted bytes (chapter 7.1). After each
         message code, events and every leaf that either side wrote are compared; every
         `compare_every` messages and at the end the whole images, and the incremental root with the
-        root of the image rehashed. ValueError for what no contract would have made.
+        root of the image rehashed (0: neither). ValueError for what no contract would have made.
         """
         if self._parted is not None:
             raise TwinError(f"twin: the two sides have parted: {self._parted}")
