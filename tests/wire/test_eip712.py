@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.wire.strategies import DOMAINS, PRIVATE_KEYS, messages
 
 from provenue import wire
-from provenue._generated.messages import TYPE_HASHES, Kind
+from provenue._generated.messages import MESSAGES, TYPE_HASHES, Kind
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 DOMAIN = wire.Domain(31337, b"\x11" * 20)
@@ -39,6 +39,65 @@ def test_digest_and_signature_equal_those_of_eth_account(kind: Kind, data: st.Da
     assert (
         "0x" + wire.address_of(private_key).hex() == Account.from_key(private_key).address.lower()
     )
+
+
+ACCOUNT = {"account": "4294967297", "key": 3, "nonce": "7", "expiresAt": "10000000000000"}
+COMMON: dict[str, Any] = {
+    "account": 1 << 32 | 1, "key": 3, "nonce": 7, "expires_at_ms": 10**13,
+}  # fmt: skip
+BY_HAND = [
+    (
+        wire.Place(
+            **COMMON, instrument=2, side=1, order_type=4, time_in_force=5, flags=6, price_ticks=8,
+            size_lots=9, client_id=2**64 - 1,
+        ),
+        "Order",
+        {
+            **ACCOUNT, "instrument": 2, "side": 1, "orderType": 4, "timeInForce": 5, "flags": 6,
+            "priceTicks": "8", "sizeLots": "9", "clientId": str(2**64 - 1),
+        },
+    ),
+    (wire.Cancel(**COMMON, order_id=5), "Cancel", {**ACCOUNT, "orderId": "5"}),
+    (wire.CancelAll(**COMMON, instrument=65535), "CancelAll", {**ACCOUNT, "instrument": 65535}),
+    (
+        wire.Withdraw(**COMMON, asset=1, amount_units=8, recipient=b"\xab" * 20),
+        "Withdraw",
+        {**ACCOUNT, "asset": 1, "amountUnits": "8", "recipient": "0x" + "ab" * 20},
+    ),
+    (
+        wire.SetKey(**COMMON, slot=2, key_address=b"\xcd" * 20, scope=15, key_expires_at_ms=11),
+        "SetKey",
+        {
+            **ACCOUNT, "slot": 2, "keyAddress": "0x" + "cd" * 20, "scope": 15,
+            "keyExpiresAt": "11",
+        },
+    ),
+    (
+        wire.Prices(
+            signer=1, published_at_ms=5,
+            entries=(wire.PricesEntry(0, 3), wire.PricesEntry(2, 2**40)),
+        ),
+        "Prices",
+        {"publishedAt": "5", "entries": ["3", str(2 * 2**64 + 2**40)]},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "primary", "content"), BY_HAND)
+def test_what_a_wallet_shows_is_the_action(
+    message: Any, primary: str, content: dict[str, Any]
+) -> None:
+    typed = wire.typed_data(message, DOMAIN)
+    assert typed["primaryType"] == primary
+    assert typed["message"] == content
+    assert typed["domain"] == {
+        "name": "Provenue",
+        "version": "1",
+        "chainId": 31337,
+        "verifyingContract": "0x" + "11" * 20,
+    }
+    members = ",".join(f"{part['type']} {part['name']}" for part in typed["types"][primary])
+    assert f"{primary}({members})" == MESSAGES[message.KIND].eip712
 
 
 def test_stamp_and_old_signature_are_no_part_of_what_is_signed() -> None:
