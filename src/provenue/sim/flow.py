@@ -44,9 +44,9 @@ class FlowEvent:
 def _open_text(path: Path) -> io.TextIOBase:
     try:
         if path.suffix == ".xz":
-            return lzma.open(path, "rt", encoding="utf-8", newline="")  # type: ignore[return-value]
+            return lzma.open(path, "rt", encoding="utf-8", newline="")
         if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8", newline="")  # type: ignore[return-value]
+            return gzip.open(path, "rt", encoding="utf-8", newline="")
         return path.open(encoding="utf-8", newline="")
     except OSError as problem:
         raise FlowError(f"{path}: {problem.strerror or problem}") from None
