@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 __all__ = ["Event", "pack_events"]
 
-_RECORD = struct.Struct("<HHIIIQQqqqq")
+_RECORD = struct.Struct("<HHIIIQQqqqQ")
+_BITS_64 = (1 << 64) - 1
 
 
 class Event(NamedTuple):
@@ -26,5 +27,8 @@ class Event(NamedTuple):
 
 
 def pack_events(events: Iterable[Event]) -> bytes:
-    """The records one after the other, as the program writes them to its output."""
-    return b"".join(_RECORD.pack(*event) for event in events)
+    """The records one after the other, as the program writes them to its output.
+
+    `extra` is an i64, in which a client id (u64) keeps its 64 bits as they are.
+    """
+    return b"".join(_RECORD.pack(*event[:-1], event.extra & _BITS_64) for event in events)

@@ -1,0 +1,200 @@
+"""What a stream has reached: counts per (kind, code), event, cancel reason and branch."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.differential.wire import Item
+
+from provenue.spec.constants import (
+    CancelReason,
+    Code,
+    EventKind,
+    FillFlag,
+    Kind,
+    OrderFlag,
+)
+from provenue.spec.events import Event
+from provenue.spec.state import State
+
+__all__ = ["BOUNCE_ONLY", "BRANCHES", "Coverage", "Seen"]
+
+_CODE_NAMES = {int(code): code.name for code in Code}
+
+# Codes that never answer a message: they are the reasons of a bounced deposit (chapter 3.4).
+BOUNCE_ONLY = {Code.DEPOSIT_TOO_SMALL, Code.ACCOUNT_TABLE_FULL, Code.ASSET_CAP}
+
+BRANCHES = (
+    "taker continued", "taker pending again", "pending taker cancelled by force",
+    "inbox item while a taker is pending", "sweep restarted under way", "sweep continued",
+    "account reclaimed", "bounced and issued", "market order", "post-only order",
+    "immediate order", "position through zero", "position reduced", "position closed",
+    "maker keeps its place", "several orders at a price", "several rows", "liquidation fills",
+    "liquidation in vain", "house unwinds", "funding paid", "funding received",
+    "funding of the house", "negative quote balance", "house in debt", "stamp raised",
+    "stamp lowered", "nonce window moved", "session key acts", "reject after the burn",
+    "withdrawal with a position", "forced withdrawal",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What to remember of a state before a message."""
+
+    sizes: dict[tuple[int, int], int]
+    taker: object
+    sweep_remaining: int
+    nonces: tuple[int, int]
+
+    @classmethod
+    def of(cls, state: State) -> "Seen":
+        """A few numbers, so that it costs little."""
+        sizes = {(a.index, i): r.size_lots for a in state.accounts for i, r in a.rows.items()}
+        return cls(sizes, state.pending_taker, state.sweep_remaining, _nonces(state))
+
+
+@dataclass
+class Coverage:
+    """Counters; `add` after each message, `merge` for several streams."""
+
+    messages: int = 0
+    codes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    cancels: Counter[str] = field(default_factory=Counter)
+    bounces: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self, before: Seen, item: Item, code: Code, events: Sequence[Event], after: State
+    ) -> None:
+        """One message has been applied."""
+        self.messages += 1
+        kind = _kind_name(item.message)
+        self.codes[kind, code.name] += 1
+        for event in events:
+            self.events[EventKind(event.kind).name] += 1
+            if event.kind == EventKind.ORDER_CANCELLED:
+                self.cancels[CancelReason(event.reason).name] += 1
+            if event.kind == EventKind.DEPOSIT_BOUNCED:
+                self.bounces[_CODE_NAMES[event.reason]] += 1
+        self._message_branches(before, item, kind, code, events, after)
+        self._event_branches(before, events, after)
+
+    def merge(self, other: "Coverage") -> None:
+        """The sum of two streams."""
+        self.messages += other.messages
+        for name in ("codes", "events", "cancels", "bounces", "branches"):
+            getattr(self, name).update(getattr(other, name))
+
+    def reached_codes(self) -> set[Code]:
+        """As an answer, or as the reason of a bounce."""
+        names = {code for _, code in self.codes} | set(self.bounces)
+        return {code for code in Code if code.name in names}
+
+    def report(self) -> str:
+        """For people."""
+        lines = [f"{self.messages} messages"]
+        by_code: Counter[str] = Counter()
+        by_kind: Counter[str] = Counter()
+        for (kind, code), count in self.codes.items():
+            by_code[code] += count
+            by_kind[kind] += count
+        tables = {
+            "kinds": by_kind, "codes": by_code, "events": self.events, "cancels": self.cancels,
+            "bounces": self.bounces, "branches": self.branches,
+        }  # fmt: skip
+        for title, table in tables.items():
+            rows = ", ".join(f"{name} {count}" for name, count in sorted(table.items()))
+            lines.append(f"{title}: {rows}")
+        return "\n".join(lines)
+
+    # --- branches --------------------------------------------------------------------------------
+
+    def _message_branches(
+        self, before: Seen, item: Item, kind: str, code: Code, events: Sequence[Event], after: State
+    ) -> None:
+        hit = self.branches.update
+        if item.message[:1] < b"\x80" and len(item.message) >= 9:
+            stamp = int.from_bytes(item.message[1:9], "big")
+            hit(["stamp raised"] * (stamp < item.stamp_min_ms))
+            hit(["stamp lowered"] * (stamp > item.stamp_max_ms))
+        bases, used = _nonces(after)
+        hit(["nonce window moved"] * (bases > before.nonces[0]))
+        hit(["reject after the burn"] * (code != Code.OK and (bases, used) > before.nonces))
+        if code != Code.OK:
+            return
+        if before.taker is not None:
+            if kind == "CONTINUE":
+                hit(["taker continued"])
+                hit(["taker pending again"] * (after.pending_taker is before.taker))
+            if item.from_inbox:
+                hit(["inbox item while a taker is pending"])
+                hit(["pending taker cancelled by force"] * (after.pending_taker is None))
+        elif kind == "CONTINUE":
+            hit(["sweep continued"])
+        if before.sweep_remaining and kind in ("PRICES", "TICK"):
+            hit(["sweep restarted under way"] * bool(after.sweep_remaining or events))
+        if kind in ("PLACE", "CANCEL", "CANCEL_ALL", "WITHDRAW"):
+            hit(["session key acts"] * (item.message[17] != 0))
+        if kind in ("WITHDRAW", "FORCED_WITHDRAW"):
+            held = {account for account, _ in before.sizes}
+            hit(["withdrawal with a position"] * (events[0].account in held))
+            hit(["forced withdrawal"] * (kind == "FORCED_WITHDRAW"))
+
+    def _event_branches(self, before: Seen, events: Sequence[Event], after: State) -> None:
+        hit = self.branches.update
+        fills = [event for event in events if event.kind == EventKind.FILL]
+        makers = [event.counter_order_id for event in fills]
+        for event in events:
+            if event.kind == EventKind.ACCOUNT_OPENED and event.extra > 1:
+                hit(["account reclaimed"])
+            elif event.kind == EventKind.DEPOSIT_BOUNCED:
+                hit(["bounced and issued"])
+            elif event.kind == EventKind.ORDER_ACCEPTED:
+                hit(["market order"] * bool(event.reason & 32))
+                hit(["immediate order"] * bool(event.reason & 16))
+                hit(["post-only order"] * bool(event.reason & OrderFlag.POST_ONLY))
+            elif event.kind == EventKind.FUNDING_PAID:
+                hit(["funding paid" if event.value > 0 else "funding received"])
+                hit(["funding of the house"] * (event.account == 0))
+        hit(["liquidation fills"] * any(f.reason & FillFlag.LIQUIDATION for f in fills))
+        hit(["house unwinds"] * any(f.reason & FillFlag.HOUSE_UNWIND for f in fills))
+        if makers and makers[-1] >> 32 and makers[-1] & 0xFFFFFFFF in after.orders:
+            hit(["maker keeps its place"])
+        kinds = {event.kind for event in events}
+        if EventKind.LIQUIDATED in kinds and EventKind.TAKEN_OVER in kinds:
+            hit(["liquidation in vain"])
+        for fill in fills:
+            for account in (fill.account, fill.counter_account):
+                self._size_branch(before, after, account, fill.instrument)
+        if fills:
+            rows = (account.rows for account in after.accounts[1:])
+            hit(["several rows"] * any(len(r) > 1 for r in rows))
+            quotes = [account.balances[0] for account in after.accounts]
+            hit(["negative quote balance"] * (min(quotes[1:]) < 0))
+            hit(["house in debt"] * (quotes[0] < 0))
+            queues = (q for book in after.books for side in book for q in side.values())
+            hit(["several orders at a price"] * any(len(q) > 1 for q in queues))
+
+    def _size_branch(self, before: Seen, after: State, account: int, instrument: int) -> None:
+        old = before.sizes.get((account, instrument), 0)
+        row = after.accounts[account].rows.get(instrument)
+        new = row.size_lots if row else 0
+        if old and new == 0:
+            self.branches["position closed"] += 1
+        elif old * new < 0:
+            self.branches["position through zero"] += 1
+        elif abs(new) < abs(old):
+            self.branches["position reduced"] += 1
+
+
+def _nonces(state: State) -> tuple[int, int]:
+    """Sums over all keys: of the windows' bases, and of the nonces used in them."""
+    keys = [key for account in state.accounts for key in account.keys]
+    return sum(key.base for key in keys), sum(key.window.bit_count() for key in keys)
+
+
+def _kind_name(message: bytes) -> str:
+    if message and message[0] in Kind._value2member_map_:
+        return Kind(message[0]).name
+    return "no kind"

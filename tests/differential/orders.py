@@ -1,0 +1,112 @@
+"""Orders of random traders: makers on a grid, takers through several makers, high leverage."""
+
+import random
+from typing import Any
+
+from tests.differential.market import Market
+
+from provenue.spec.constants import PRICE_TICKS_MAX, SIZE_LOTS_MAX, Side
+from provenue.spec.margin import equity
+from provenue.spec.state import Account, Instrument, State
+
+__all__ = ["Trader"]
+
+GRID = 300  # passive prices stand on multiples of 1/300 of the feed's first price
+LIMIT, MARKET = 0, 1
+GTC, IOC = 0, 1
+
+
+def _depth(state: State, instrument: int, side: int) -> int:
+    return sum(len(queue) for queue in state.books[instrument][side].values())
+
+
+class Trader:
+    """Chooses instrument, side, price and size from what the book and the account look like."""
+
+    def __init__(self, rng: random.Random, market: Market) -> None:
+        self.rng = rng
+        self.market = market
+
+    def order(self, state: State, account: Account, phase: str) -> dict[str, Any]:
+        """Mostly passive; in a `ladder` on many prices, in a `stack` on few."""
+        rng = self.rng
+        index, instrument = self._instrument(state, account)
+        side = rng.randrange(2)
+        reference = self._reference(state, instrument)
+        grid = max(1, self.market.anchors[instrument.feed] // instrument.tick_size // GRID)
+        spread = {"ladder": 30, "stack": 2, "storm": 3}.get(phase, 6)
+        away = rng.randint(-1 if phase == "trade" else 1, spread) * grid
+        price = reference - away if side == Side.BUY else reference + away
+        price = price // grid * grid
+        small = phase in ("ladder", "stack", "storm")
+        size = 1 if small and rng.random() < 0.85 else self._size(state, account, instrument, price)
+        flags = int(rng.random() < 0.25)
+        immediate = IOC if not flags and rng.random() < 0.08 else GTC
+        return self._fields(index, side, LIMIT, immediate, flags, price, size)
+
+    def taker(self, state: State, account: Account) -> dict[str, Any]:
+        """Through the best few makers of a side, closing an open position more often than not."""
+        rng = self.rng
+        index, _ = self._instrument(state, account)
+        side = rng.randrange(2)
+        held = [i for i, row in account.rows.items() if row.size_lots]
+        roll = rng.random()
+        if held and roll < 0.4:
+            index = rng.choice(held)
+            side = Side.SELL if account.rows[index].size_lots > 0 else Side.BUY
+        elif roll < 0.7:  # where the most orders stand: deeper than one message may fill
+            places = [(i, s) for i in range(len(state.books)) for s in (0, 1)]
+            index, against = max(places, key=lambda p: _depth(state, *p))
+            side = 1 - against
+        levels = state.books[index][1 - side]
+        prices = sorted(levels, reverse=side == Side.SELL)[: rng.randint(1, 5)]
+        if not prices:
+            fields = self.order(state, account, "trade")
+            return fields | {"order_type": MARKET, "time_in_force": IOC, "flags": 0}
+        size = sum(order.remaining_lots for price in prices for order in levels[price])
+        size = max(1, size + rng.choice((0, 0, -1, 1, size // 3)))
+        if roll < 0.4 and held and rng.random() < 0.5:
+            size = abs(account.rows[index].size_lots) * rng.choice((1, 1, 2)) or 1
+        if rng.random() < 0.4:
+            bound = rng.choice((0, 0, prices[-1]))
+            return self._fields(index, side, MARKET, IOC, 0, bound, size)
+        return self._fields(index, side, LIMIT, rng.choice((GTC, IOC)), 0, prices[-1], size)
+
+    def _instrument(self, state: State, account: Account) -> tuple[int, Instrument]:
+        listed = [i for i, x in enumerate(state.instruments) if x.listed] or [0]
+        index = self.rng.choice(listed)
+        is_full = len(account.rows) >= state.preset.positions_per_account
+        if is_full and self.rng.random() < 0.85:
+            index = self.rng.choice(list(account.rows))
+        return index, state.instruments[index]
+
+    def _reference(self, state: State, instrument: Instrument) -> int:
+        mark = state.mark(instrument) or self.market.prices[instrument.feed]
+        return max(2, mark // max(1, instrument.tick_size))
+
+    def _size(self, state: State, account: Account, instrument: Instrument, price: int) -> int:
+        rng = self.rng
+        have = max(equity(state, account), 10**6)
+        leverage = rng.choice((0.01, 0.1, 0.5, 1, 3, 8, 15))
+        lot_value = max(1, price * instrument.quote_per_tick_lot)
+        size = round(have * leverage * rng.random()) // lot_value
+        if not instrument.is_perpetual and instrument.listed and rng.random() < 0.5:
+            held = account.balances[instrument.base_asset] // instrument.base_units_per_lot
+            size = rng.choice((held, held // 2, held // 10))
+        return size or 1
+
+    @staticmethod
+    def _fields(
+        index: int, side: int, kind: int, immediate: int, flags: int, price: int, size: int
+    ) -> dict[str, Any]:
+        low = 0 if kind == MARKET else 1
+        return {
+            "instrument": index,
+            "side": side,
+            "order_type": kind,
+            "time_in_force": immediate,
+            "flags": flags,
+            "price_ticks": min(max(low, price), PRICE_TICKS_MAX),
+            "size_lots": min(max(1, size), SIZE_LOTS_MAX),
+            "client_id": (size * 0x9E3779B97F4A7C15 + price) & ((1 << 64) - 1),
+        }
