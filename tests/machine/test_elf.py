@@ -55,6 +55,7 @@ def test_a_good_file_loads() -> None:
     assert machine.read(DATA, 8) == b"data" + bytes(4)
     assert machine.run(3).status is Status.HALTED
     assert load(with_segments(text(), data())).end_of_text == DATA
+    assert load(with_segments(text(p_memsz=4096), data())).end_of_text == DATA
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,7 @@ def test_a_damaged_section_table_is_refused_by_name(field: str, value: int) -> N
         (text(p_paddr=0), r"phdr\[0\]\.p_paddr: expected p_vaddr"),
         (text(p_align=3), r"phdr\[0\]\.p_align: expected a power of two"),
         (text(p_align=8192), r"phdr\[0\]\.p_offset: expected equal to p_vaddr modulo p_align"),
+        (text(p_memsz=4097), r"segment\.p_vaddr: expected no overlap with the segment that ends"),
         (text(p_memsz=8192), r"segment\.p_vaddr: expected no overlap with the segment that ends"),
         (segment(p_type=2), r"phdr\[0\]\.p_type: expected LOAD"),
         (segment(p_type=3), r"phdr\[0\]\.p_type: expected LOAD"),
@@ -145,6 +147,7 @@ def test_a_damaged_section_table_is_refused_by_name(field: str, value: int) -> N
         (segment(p_type=0), r"e_entry: expected an address in an executable segment"),
         (text(p_flags=4), r"e_entry: expected an address in an executable segment"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_wrong_program_header_is_refused_by_name(bad: bytes, message: str) -> None:
     with pytest.raises(ElfError, match=rf"^elf\.{message}"):
@@ -164,6 +167,7 @@ def test_a_wrong_program_header_is_refused_by_name(bad: bytes, message: str) -> 
         ((text(), data(p_vaddr=asm.TEXT + (1 << 24) + 4096)), "text of at most 0x1000000 bytes"),
         ((segment(p_type=4), segment(p_type=4)), "at least one LOAD segment"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_segments_that_do_not_fit_together_are_refused(
     segments: tuple[bytes, ...], message: str
