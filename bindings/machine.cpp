@@ -1,5 +1,5 @@
-// The machine as a Python class. Conversion only: buffers in, bytes and memory views out. The GIL is
-// released while the machine runs or hashes; a second thread that touches it meanwhile is refused.
+// The machine as a Python class. Conversion only: buffers in, bytes and memory views out. The GIL
+// is released while the machine runs or hashes; a second thread that touches it then is refused.
 #include "machine/layout.hpp"
 #include "machine/machine.hpp"
 

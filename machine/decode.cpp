@@ -45,7 +45,8 @@ constexpr Op kLoadOps[8] = {Op::lb, Op::lh, Op::lw, Op::ld, Op::lbu, Op::lhu, Op
 constexpr Op kStoreOps[8] = {Op::sb, Op::sh, Op::sw, Op::sd, ill, ill, ill, ill};
 constexpr Op kImmOps[8] = {Op::addi, Op::slli, Op::slti, Op::sltiu,
                            Op::xori, Op::srli, Op::ori, Op::andi};
-constexpr Op kRegOps[8] = {Op::add, Op::sll, Op::slt, Op::sltu, Op::xor_, Op::srl, Op::or_, Op::and_};
+constexpr Op kRegOps[8] = {Op::add, Op::sll, Op::slt, Op::sltu,
+                           Op::xor_, Op::srl, Op::or_, Op::and_};
 constexpr Op kMulOps[8] = {Op::mul, Op::mulh, Op::mulhsu, Op::mulhu,
                            Op::div, Op::divu, Op::rem, Op::remu};
 constexpr Op kReg32Ops[8] = {Op::addw, Op::sllw, ill, ill, ill, Op::srlw, ill, ill};

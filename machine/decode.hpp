@@ -9,7 +9,7 @@
 namespace provenue::machine {
 
 // Every operation of RV64IM: X(identifier, mnemonic, kind, arithmetic).
-// `kind` selects the operand form in step.hpp; `arithmetic` is the function it computes (or itself).
+// `kind` selects the operand form in step.hpp; `arithmetic` is what it computes (or itself).
 // clang-format off
 #define PROVENUE_MACHINE_OPS(X)                                                                   \
   X(illegal, "illegal", illegal, illegal)                                                         \

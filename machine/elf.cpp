@@ -126,9 +126,11 @@ std::vector<Segment> read_segments(const Header& h, std::span<const uint8_t> fil
       case kLoad: segments.push_back(read_segment(p, file, at)); break;
       case kNull: case kNote: case kPhdr: case kAttributes: break;
       case kGnuStack:
-        require((p.flags & kExecute) == 0, at + "p_flags", "a stack that is not executable", p.flags);
+        require((p.flags & kExecute) == 0, at + "p_flags", "a stack that is not executable",
+                p.flags);
         break;
-      default: refuse(at + "p_type", "LOAD, NULL, NOTE, PHDR, GNU_STACK or RISCV_ATTRIBUTES", p.type);
+      default:
+        refuse(at + "p_type", "LOAD, NULL, NOTE, PHDR, GNU_STACK or RISCV_ATTRIBUTES", p.type);
     }
   }
   require(!segments.empty(), "e_phnum", "at least one LOAD segment", h.phnum);

@@ -100,7 +100,8 @@ void Memory::restore_page(uint64_t page) {
   for (const Segment& s : data_) {
     const uint64_t from = std::max(start, s.address);
     const uint64_t to = std::min(start + kPageSize, s.address + s.bytes.size());
-    if (from < to) std::memcpy(bytes_.data() + from, s.bytes.data() + (from - s.address), to - from);
+    if (from >= to) continue;
+    std::memcpy(bytes_.data() + from, s.bytes.data() + (from - s.address), to - from);
   }
 }
 
@@ -144,9 +145,9 @@ void Memory::write_image(uint64_t offset, std::span<const uint8_t> data) {
     const uint64_t start = (pages[i] << kPageBits) - kImageBase;
     const uint64_t from = std::max(start, offset);
     const uint64_t to = std::min(start + kPageSize, offset + data.size());
-    if (from < to)
-      std::memcpy(image_undo_.data() + i * kPageSize + (from - start), data.data() + (from - offset),
-                  to - from);
+    if (from >= to) continue;
+    uint8_t* kept = image_undo_.data() + i * kPageSize;
+    std::memcpy(kept + (from - start), data.data() + (from - offset), to - from);
   }
 }
 
@@ -189,7 +190,8 @@ std::vector<uint64_t> Memory::touched_leaves(uint64_t base) const {
     const uint64_t first_leaf = (base + page) >> kLeafBits;
     for (uint64_t i = 0; i < kPageSize / kLeafSize; ++i) {
       const uint64_t leaf = first_leaf + i;
-      if ((marks_[leaf / 64] >> (leaf % 64) & 1) != 0) offsets.push_back((leaf << kLeafBits) - base);
+      const bool marked = (marks_[leaf / 64] >> (leaf % 64) & 1) != 0;
+      if (marked) offsets.push_back((leaf << kLeafBits) - base);
     }
   }
   return offsets;

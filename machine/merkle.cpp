@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace provenue::machine {
@@ -54,7 +55,8 @@ Digest merkle_root(std::span<const uint8_t> data, unsigned depth) {
   row.reserve(data.size() / kPageSize + 1);
   for (size_t at = 0; at < data.size(); at += kPageSize)
     row.push_back(page_root(data.subspan(at, std::min(kPageSize, data.size() - at)), zero));
-  for (unsigned level = kPageDepth; level < depth; ++level) reduce(row, zero[level], zero[level + 1]);
+  for (unsigned level = kPageDepth; level < depth; ++level)
+    reduce(row, zero[level], zero[level + 1]);
   return row[0];
 }
 

@@ -96,7 +96,7 @@ template <Op op>
     case Op::subw: return sign_extend_word(a - b);
     case Op::sllw: return sign_extend_word(uint64_t{word} << (b & 31));
     case Op::srlw: return sign_extend_word(word >> (b & 31));
-    case Op::sraw: return sign_extend_word(static_cast<uint32_t>(static_cast<int32_t>(word) >> (b & 31)));
+    case Op::sraw: return static_cast<uint64_t>(int64_t{static_cast<int32_t>(word) >> (b & 31)});
     default: return 0;
   }
 }
@@ -288,8 +288,8 @@ template <Op op, Kind kind, Op computes, class State>
     const uint64_t imm = static_cast<uint64_t>(int64_t{i.imm});
     if constexpr (op == Op::lui) s.set_x(i.rd, imm);
     else if constexpr (op == Op::auipc) s.set_x(i.rd, s.pc() + imm);
-    else if constexpr (kind == Kind::immediate) s.set_x(i.rd, arithmetic<computes>(s.x(i.rs1), imm));
-    else s.set_x(i.rd, arithmetic<computes>(s.x(i.rs1), s.x(i.rs2)));
+    else if constexpr (kind == Kind::reg) s.set_x(i.rd, arithmetic<op>(s.x(i.rs1), s.x(i.rs2)));
+    else s.set_x(i.rd, arithmetic<computes>(s.x(i.rs1), imm));
     return retire(s);
   }
 }
