@@ -136,7 +136,8 @@ Applied apply_span(native::Engine& engine, std::span<const uint8_t> data,
     for (size_t i = 0; i < from_inbox.size(); ++i) {
         arrival.from_inbox = from_inbox[i] != 0;
         try {
-            done.codes.push_back(engine.apply(data.subspan(offsets[i], offsets[i + 1] - offsets[i]), arrival));
+            const auto message = data.subspan(offsets[i], offsets[i + 1] - offsets[i]);
+            done.codes.push_back(engine.apply(message, arrival));
         } catch (const native::EngineFault& fault) {
             done.fault = fault;
             break;
@@ -164,7 +165,8 @@ nb::tuple apply_many(PyEngine& self, nb::handle data, nb::handle message_offsets
         before = offset;
     }
     if (offsets.empty() || sources.bytes().size() != offsets.size() - 1)
-        throw std::invalid_argument("from_inbox: expected one value a message, and one offset more");
+        throw std::invalid_argument(
+            "from_inbox: expected one value a message, and one offset more");
     Applied done;
     {
         const nb::gil_scoped_release release;

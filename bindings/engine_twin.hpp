@@ -1,5 +1,5 @@
-// P1 as a program: the native engine and the guest in the machine, side by side, message by message.
-// It stands here because only this folder may know both the program and the machine.
+// P1 as a program: the native engine and the guest in the machine, side by side, message by
+// message. It stands here because only this folder may know both the program and the machine.
 #pragma once
 
 #include <cstdint>

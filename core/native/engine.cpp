@@ -85,8 +85,10 @@ void Engine::load_pages(std::span<const uint64_t> pages, std::span<const uint8_t
     image_.clear();
     context_->undo.clear();
     context_->event_count = 0;
-    for (size_t i = 0; i < pages.size(); ++i)
-        std::memcpy(image_.data() + pages[i] * kPageBytes, data.data() + i * kPageBytes, kPageBytes);
+    for (size_t i = 0; i < pages.size(); ++i) {
+        uint8_t* page = image_.data() + pages[i] * kPageBytes;
+        std::memcpy(page, data.data() + i * kPageBytes, kPageBytes);
+    }
     tree_.mark_all();
 }
 

@@ -1,8 +1,8 @@
 // Keccak-f[1600] over lanes of type T: uint64_t, or a vector of them (one hash per element).
 //
-// Included by one file per instruction set, after that file's target pragma. Everything has internal
-// linkage and nothing of the standard library is used: a function that other files share must never
-// be emitted with instructions the CPU may lack.
+// Included by one file per instruction set, after that file's target pragma. Everything has
+// internal linkage and nothing of the standard library is used: a function that other files share
+// must never be emitted with instructions the CPU may lack.
 #pragma once
 
 #include <stdint.h>
@@ -43,13 +43,15 @@ PROVENUE_LANE_INLINE void chi_row(T* a, const T& b0, const T& b1, const T& b2, c
 template <typename T>
 PROVENUE_LANE_INLINE void keccak_round(T (&a)[25], uint64_t constant) {
     T c[5], d[5], b[25];
-    PROVENUE_UNROLL for (int x = 0; x < 5; ++x) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+    PROVENUE_UNROLL
+    for (int x = 0; x < 5; ++x) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
     PROVENUE_UNROLL
     for (int x = 0; x < 5; ++x) {
         rotated<1>(d[x], c[(x + 1) % 5]);
         d[x] ^= c[(x + 4) % 5];
     }
-    PROVENUE_UNROLL for (int i = 0; i < 25; ++i) a[i] ^= d[i % 5];
+    PROVENUE_UNROLL
+    for (int i = 0; i < 25; ++i) a[i] ^= d[i % 5];
     b[0] = a[0];
     rotated<44>(b[1], a[6]);
     rotated<43>(b[2], a[12]);

@@ -201,7 +201,8 @@ void ImageTree::build() {
     std::vector<uint64_t> nodes;
     for (uint64_t page = 0; page < image_bytes_ / kPageBytes; ++page) {
         if (is_zero(image_ + page * kPageBytes, kPageBytes)) continue;
-        for (uint64_t i = 0; i < kPageBytes / 64; ++i) nodes.push_back(page * (kPageBytes / 64) + i);
+        constexpr uint64_t kPairs = kPageBytes / 64;
+        for (uint64_t i = 0; i < kPairs; ++i) nodes.push_back(page * kPairs + i);
     }
     for (unsigned level = 1; level <= height_; ++level) {
         update_parents(level, nodes);

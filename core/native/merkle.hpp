@@ -1,7 +1,8 @@
 // Merkle trees of keccak-256 over raw 32-byte leaves (protocol chapter 7), mostly zero.
 //
 // ImageTree keeps every node of the image's tree and recomputes those above the leaves that a
-// message wrote; rehash() computes the same root from the bytes alone. P1 demands that the two agree.
+// message wrote; rehash() computes the same root from the bytes alone. P1 demands that the two
+// agree.
 #pragma once
 
 #include <cstdint>

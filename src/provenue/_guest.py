@@ -5,6 +5,7 @@ a checkout `build/guest/`, where tools/build_guest.py builds what is missing or 
 sources.
 """
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -62,7 +63,13 @@ def guest_elf(preset: str) -> bytes:
             raise GuestMissingError(f"PROVENUE_GUEST_DIR: expected {name} in {folder}, found none")
         return path.read_bytes()
     packaged = _PACKAGE / "guest" / name
-    return (packaged if packaged.is_file() else build_guest(preset)).read_bytes()
+    return packaged.read_bytes() if packaged.is_file() else _built_elf(preset)
+
+
+@functools.cache
+def _built_elf(preset: str) -> bytes:
+    """Built once in a process: asking whether it is fresh takes a good part of a second."""
+    return build_guest(preset).read_bytes()
 
 
 def guest_hash(preset: str) -> str:

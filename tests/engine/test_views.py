@@ -32,9 +32,9 @@ def _books(engine: Engine, dump: str) -> None:
     for instrument in range(4):
         book = engine.book(instrument, depth=100)
         for side in ("bids", "asks"):
-            levels = [(v["price_ticks"], v["size_lots"], v["orders"]) for v in book[side]]  # type: ignore[literal-required]
+            levels = [tuple(level.values()) for level in book[side]]
             assert levels == found.get((instrument, side), [])
-            assert engine.book(instrument, depth=2)[side] == book[side][:2]  # type: ignore[literal-required]
+            assert engine.book(instrument, depth=2)[side] == book[side][:2]
 
 
 def _accounts(engine: Engine, dump: str) -> None:

@@ -10,7 +10,7 @@ from provenue.engine import Engine, guest_elf
 from provenue.machine import ElfError
 from provenue.p1 import BatchCheck, Twin, TwinError
 from provenue.spec import batch_messages
-from provenue.wire import Code, Genesis, Header, encode, encode_posted
+from provenue.wire import Code, Genesis, Header, encode, encode_posted, encode_slot
 
 GENESIS = encode(Genesis(chain_id=31_337, anchor=b"\xa4" * 20))
 
@@ -120,6 +120,7 @@ SLICES = {
     "an offset into the table": _posted(2, [0, 16, 18], b"\x12\x12"),
     "overlapping messages": _posted(2, [13, 18, 18], b"\x12\x11\x80\x00\x01\x02"),
     "a table cut short": (4).to_bytes(4, "big") + bytes(3) + b"\x09\x00",
+    "an offset cut in the middle": _posted(100, [0x80] * 99, b"\x00\x00\x01"),
     "a count alone": (2).to_bytes(4, "big"),
     "a count cut short": b"\x00\x00",
     "the largest offsets": _posted(2, [2**32 - 1, 2**32 - 1, 3], b"xx"),
@@ -150,6 +151,7 @@ def test_what_no_contract_makes_is_refused_and_changes_nothing() -> None:
     wrong = [
         (Header(posted_bytes=len(posted) + 1), [], posted, "length of the posted bytes"),
         (Header(posted_bytes=8), [], bytes(8), "1 to BATCH_MESSAGES_MAX"),
+        (Header(posted_bytes=120_001), [], posted + bytes(120_001 - len(posted)), "BATCH_BYTES"),
         (Header(posted_bytes=8), [], b"\x00\x00\x10\x01" + bytes(4), "1 to BATCH_MESSAGES_MAX"),
         (Header(posted_bytes=len(posted), inbox_count=1), [], posted, "whole slots"),
         (Header(posted_bytes=len(posted), stamp_min_ms=2, stamp_max_ms=1), [], posted, "stamp_min"),
@@ -177,3 +179,13 @@ def test_a_twin_goes_on_from_an_engine(seed: int) -> None:
     assert engine.root() == check.roots[-1]
     with pytest.raises(ValueError, match="preset"):
         twin.load(Engine("dev"))
+
+
+def test_an_inbox_item_longer_than_its_slot_is_an_empty_message() -> None:
+    twin = Twin("minimal")
+    slot = (481).to_bytes(32, "big") + GENESIS.ljust(480, b"\0")
+    header = Header(inbox_count=2, posted_bytes=0)
+    report = twin._native.check(header.encode(), slot + encode_slot(GENESIS), b"", 1)
+    assert report["differences"] == []
+    codes = [int.from_bytes(report["codes"][at : at + 4], "little") for at in (0, 4)]
+    assert codes == [Code.EMPTY_MESSAGE, Code.OK]
