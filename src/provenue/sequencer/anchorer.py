@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,8 +26,9 @@ from provenue.sequencer import recovery
 from provenue.sequencer.anchor_log import AnchorLog, BatchRecord
 from provenue.sequencer.batches import BatchReader, ClosedBatch
 from provenue.sequencer.journal import Follower
+from provenue.settlement.anchor import PostedBatch
 
-__all__ = ["Anchorer", "Chain", "PostedBatch", "ProofFailedError"]
+__all__ = ["Anchorer", "Chain", "ProofFailedError"]
 
 _log = structlog.get_logger(__name__)
 POLL_S = 0.1
@@ -36,15 +36,6 @@ POLL_S = 0.1
 
 class ProofFailedError(Exception):
     """Engine and guest differ, or the chain is not this journal's: nothing goes out."""
-
-
-@dataclass(frozen=True, slots=True)
-class PostedBatch:
-    """What came of posting."""
-
-    tx_hash: str
-    gas_used: int
-    posted_at_s: int
 
 
 class Chain(Protocol):
@@ -61,7 +52,7 @@ class Chain(Protocol):
     def post(
         self,
         header: wire.Header,
-        inbox: list[bytes],
+        inbox: Sequence[bytes],
         posted: bytes,
         start_root: bytes,
         claim: wire.ClaimTree,

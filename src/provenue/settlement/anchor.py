@@ -1,0 +1,122 @@
+"""The Anchor as the operator's worker and readers see it: post, finalize, read back from L1."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provenue import wire
+from provenue.settlement.chain_types import Receipt
+from provenue.settlement.contract import Contract
+from provenue.settlement.deploy import Deployment
+from provenue.settlement.rpc import ChainError, Rpc
+from provenue.settlement.tx import RevertedError, Sender, calldata_floor_gas
+
+__all__ = ["AnchorClient", "FinalityTimeoutError", "PostedBatch"]
+
+# Execution stays below the calldata floor (docs/contracts.md has the measurement); this is head
+# room for small batches, whose fixed costs dominate. Estimating would run the EVM twice.
+_GAS_FIXED = 1_500_000
+_GAS_PER_BYTE = 20
+_GAS_PER_ITEM = 30_000
+
+
+class FinalityTimeoutError(ChainError):
+    """A batch did not become final in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedBatch:
+    """What came of posting."""
+
+    tx_hash: str
+    gas_used: int
+    posted_at_s: int
+
+
+class AnchorClient:
+    """One deployment's Anchor. Posting and finalising need a sender."""
+
+    def __init__(self, deployment: Deployment, rpc: Rpc, sender: Sender | None = None) -> None:
+        self._rpc = rpc
+        self._sender = sender
+        self.contract: Contract = deployment.contract("Anchor", rpc)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def batch_count(self) -> int:
+        """Batches posted so far."""
+        return int(self.contract.call("batch_count"))
+
+    def final_count(self) -> int:
+        """Batches that are final: the first ones."""
+        return int(self.contract.call("final_count"))
+
+    def final_root(self, batch: int) -> bytes:
+        """Image root after a final batch."""
+        return bytes(self.contract.call("final_root", batch))
+
+    def challenge_window_s(self) -> int:
+        """How long a claim must stand."""
+        return int(self.contract.call("config")["challenge_window_s"])
+
+    def wait_final(self, batch: int, *, timeout_s: float) -> None:
+        """Until a batch is final; raises FinalityTimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while self.final_count() <= batch:
+            if time.monotonic() > deadline:
+                raise FinalityTimeoutError(f"batch {batch}: not final after {timeout_s:.0f} s")
+            time.sleep(0.2)
+
+    # --- the worker ------------------------------------------------------------------------------
+
+    def post(
+        self,
+        header: wire.Header,
+        inbox: Sequence[bytes],
+        posted: bytes,
+        start_root: bytes,
+        claim: wire.ClaimTree,
+    ) -> PostedBatch:
+        """Post the next batch with its claim; raises RevertedError with the contract's reason."""
+        arguments = (
+            {
+                "batch": header.batch,
+                "stamp_min_ms": header.stamp_min_ms,
+                "stamp_max_ms": header.stamp_max_ms,
+                "forced": bool(header.forced),
+            },
+            [wire.slot_root(message) for message in inbox],
+            {
+                "start_root": start_root,
+                "claim_root": claim.root,
+                "end_root": claim.final_root,
+                "last_siblings": claim.final_proof,
+            },
+            posted,
+        )
+        data = self.contract.encode("post", *arguments)
+        gas = max(
+            calldata_floor_gas(data) + 50_000,
+            _GAS_FIXED + _GAS_PER_BYTE * len(data) + _GAS_PER_ITEM * len(inbox)
+            + 16 * len(data),
+        )  # fmt: skip
+        receipt = self._send("post", *arguments, gas=gas)
+        return PostedBatch(
+            receipt.tx_hash, receipt.gas_used, self._rpc.head(receipt.block_number).timestamp
+        )
+
+    def finalize(self) -> int:
+        """Make final what can be; the number of final batches then. Nothing to do is no error."""
+        try:
+            self._send("finalize", 64, gas=None)
+        except RevertedError as refused:
+            if "nothing to finalize" not in refused.reason:
+                raise
+        return self.final_count()
+
+    def _send(self, function: str, *arguments: object, gas: int | None) -> Receipt:
+        if self._sender is None:
+            raise ValueError(f"{function}: the client was made without a sender")
+        return self.contract.transact(self._sender, function, *arguments, gas=gas)

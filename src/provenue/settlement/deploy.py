@@ -1,0 +1,149 @@
+"""Deploying the contracts, and the record of a deployment that everyone else starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from provenue import wire
+from provenue.settlement.artifacts import compile_contract
+from provenue.settlement.chain_types import normalise_address
+from provenue.settlement.contract import Contract, deploy
+from provenue.settlement.deploy_config import ConfigError, DeployConfig
+from provenue.settlement.rpc import Rpc
+from provenue.settlement.tx import Account, Sender
+
+__all__ = ["Deployment", "deploy_all"]
+
+CONTRACTS = ("Vault", "Inbox", "Anchor")
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """Where everything is. Saved as JSON; read by operators, clients, watchers."""
+
+    chain_id: int
+    block: int
+    contracts: dict[str, str]
+    """Address by name: Vault, Inbox, Anchor, and each asset's token by its symbol."""
+    assets: list[str]
+    """Symbols in the order of their numbers."""
+
+    @property
+    def anchor_bytes(self) -> bytes:
+        """Address of the Anchor (20 bytes): the verifying contract of the EIP-712 domain."""
+        return bytes.fromhex(self.contracts["Anchor"].removeprefix("0x"))
+
+    @property
+    def domain(self) -> wire.Domain:
+        """The EIP-712 domain of the venue."""
+        return wire.Domain(self.chain_id, self.anchor_bytes)
+
+    def contract(self, name: str, rpc: Rpc) -> Contract:
+        """One of the contracts (Vault, Inbox, Anchor), or a token by its symbol."""
+        artifact = compile_contract(name if name in CONTRACTS else "TestToken")
+        return Contract(self.contracts[name], artifact.abi, rpc)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Deployment:
+        """Read what `save` wrote; ConfigError names the field that is wrong."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as problem:
+            raise ConfigError(f"{path}: {problem.strerror}") from None
+        except msgspec.MsgspecError as problem:
+            raise ConfigError(f"{path}: {problem}") from None
+
+
+def deploy_all(
+    rpc: Rpc, owner: Account, config: DeployConfig, *, operator: str, bond: bool = True
+) -> Deployment:
+    """Deploy, connect, list, seal. With `bond`, the owner's account pays the operator's bond in.
+
+    The bond counts for the operator only when owner and operator are the same account.
+    """
+    sender = Sender(rpc, owner)
+    delays = config.delays
+    tokens = _tokens(sender, config)
+    inbox = deploy(
+        sender,
+        compile_contract("Inbox"),
+        owner.address,
+        delays.admin_delay_s,
+        delays.forced_fee_wei,
+    )
+    anchor = deploy(
+        sender,
+        compile_contract("Anchor"),
+        owner.address,
+        {
+            "operator": normalise_address(operator),
+            "inbox": inbox.address,
+            "bond_wei": delays.bond_wei,
+            "forced_bond_wei": delays.forced_bond_wei,
+            "challenge_window_s": delays.challenge_window_s,
+            "inbox_delay_s": delays.inbox_delay_s,
+            "forced_delay_s": delays.forced_delay_s,
+            "admin_delay_s": delays.admin_delay_s,
+            "stamp_ahead_ms": delays.stamp_ahead_ms,
+            "stamp_lag_ms": delays.stamp_lag_ms,
+        },
+    )
+    vault = deploy(sender, compile_contract("Vault"), owner.address, inbox.address, anchor.address)
+    inbox.transact(sender, "bind", vault.address, anchor.address)
+    for number, asset in enumerate(config.assets):
+        vault.transact(
+            sender,
+            "register_asset",
+            number,
+            tokens[number],
+            asset.unit_decimals,
+            asset.cap_units,
+            asset.deposit_min_units,
+        )
+    for message in _setup_messages(config, tokens):
+        inbox.transact(sender, "enqueue_setup", wire.encode(message))
+    inbox.transact(sender, "seal")
+    if bond:
+        anchor.transact(sender, "deposit_bond", value=delays.bond_wei)
+    symbols = [asset.symbol for asset in config.assets]
+    return Deployment(
+        chain_id=rpc.chain_id(),
+        block=rpc.block_number(),
+        contracts={
+            "Vault": vault.address,
+            "Inbox": inbox.address,
+            "Anchor": anchor.address,
+            **dict(zip(symbols, tokens, strict=True)),
+        },
+        assets=symbols,
+    )
+
+
+def _tokens(sender: Sender, config: DeployConfig) -> list[str]:
+    """Token address of each asset; test tokens are deployed where none is named."""
+    found = []
+    for asset in config.assets:
+        if asset.token is not None:
+            found.append(normalise_address(asset.token))
+        else:
+            artifact = compile_contract("TestToken")
+            token = deploy(
+                sender, artifact, f"Test {asset.symbol}", asset.symbol, asset.token_decimals
+            )
+            found.append(token.address)
+    return found
+
+
+def _setup_messages(config: DeployConfig, tokens: list[str]) -> list[wire.AnyMessage]:
+    listed: list[wire.AnyMessage] = [
+        config.list_asset(number, bytes.fromhex(token.removeprefix("0x")))
+        for number, token in enumerate(tokens)
+    ]
+    listed += [config.list_instrument(number) for number in range(len(config.instruments))]
+    return [*listed, config.set_signers()]

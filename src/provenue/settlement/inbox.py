@@ -1,0 +1,80 @@
+"""The L1 inbox as clients and operators see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provenue.settlement.chain_types import BlockId
+from provenue.settlement.contract import Contract
+from provenue.settlement.deploy import Deployment
+from provenue.settlement.rpc import ChainError, Rpc
+from provenue.settlement.tx import Sender
+
+__all__ = ["InboxClient", "L1Item"]
+
+
+@dataclass(frozen=True, slots=True)
+class L1Item:
+    """One item of the queue, out of its event."""
+
+    index: int
+    message: bytes
+    accumulator: bytes
+    enqueued_at_s: int
+
+
+class InboxClient:
+    """Reads the queue from L1 events; makes forced actions."""
+
+    def __init__(self, deployment: Deployment, rpc: Rpc) -> None:
+        self._rpc = rpc
+        self._start_block = 0
+        self.contract: Contract = deployment.contract("Inbox", rpc)
+
+    def count(self, block: BlockId = "latest") -> int:
+        """Items in the queue."""
+        return int(self.contract.call("count", block=block))
+
+    def items(self, first: int, *, to_block: BlockId = "latest") -> list[L1Item]:
+        """Items with index >= first that are in the chain at `to_block`, in order.
+
+        Raises ChainError when the node's events have a gap or disagree with the contract.
+        """
+        end = self.count(to_block)
+        if end <= first:
+            return []
+        found = [
+            L1Item(
+                int(event.args["index"]),
+                bytes(event.args["message"]),
+                bytes(event.args["accumulator"]),
+                int(event.args["enqueued_at"]),
+            )
+            for event in self.contract.events(
+                "Enqueued", from_block=self._start_block, to_block=to_block
+            )
+        ]
+        wanted = sorted(
+            (item for item in found if first <= item.index < end), key=lambda item: item.index
+        )
+        if [item.index for item in wanted] != list(range(first, end)):
+            raise ChainError(
+                f"inbox: expected items {first} to {end - 1} in the node's events, "
+                f"got {[item.index for item in wanted][:10]}"
+            )
+        return wanted
+
+    def forced_withdraw(
+        self, sender: Sender, *, subaccount: int, asset: int, amount_units: int, recipient: str
+    ) -> str:
+        """Withdraw without the operator's consent; the transaction hash."""
+        fee = int(self.contract.call("forced_fee_wei"))
+        receipt = self.contract.transact(
+            sender, "forced_withdraw", subaccount, asset, amount_units, recipient, value=fee
+        )
+        return receipt.tx_hash
+
+    def forced_cancel(self, sender: Sender, *, subaccount: int) -> str:
+        """Cancel all orders of an account through L1; the transaction hash."""
+        fee = int(self.contract.call("forced_fee_wei"))
+        return self.contract.transact(sender, "forced_cancel", subaccount, value=fee).tx_hash
