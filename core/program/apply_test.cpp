@@ -88,6 +88,18 @@ void test_a_trade_moves_lots_money_and_fees() {
     CHECK(quote_of(venue, 2) == 1'000'000'000'000 - 6'001'000 + 2'000'000 - taker_fee);
 }
 
+// P8: 61,234 USDC a BTC, one lot of 0.001: 61.234 USDC; 500 ppm are 30,617 units exactly, and of
+// 61.233 USDC 30,616.5, which is 30,617 for the payer.
+void test_fees_are_rounded_against_the_payer() {
+    Venue venue;
+    venue.open(2);
+    for (const uint64_t price : {61'234, 61'233}) {
+        CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kSell, price, 1))) == Code::kOk);
+        CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, price, 1))) == Code::kOk);
+        CHECK(venue.events(EventKind::kFill)[0].value == 30'617);
+    }
+}
+
 void test_price_time_priority_and_a_taker_that_continues() {
     Venue venue;
     venue.open(2);
@@ -418,6 +430,7 @@ int main() {
     test_framing_rejects_in_order_of_precedence();
     test_domain_separator_is_the_one_of_the_chapters();
     test_a_trade_moves_lots_money_and_fees();
+    test_fees_are_rounded_against_the_payer();
     test_price_time_priority_and_a_taker_that_continues();
     test_an_immediate_remainder_never_rests_and_post_only_never_takes();
     test_a_taker_cancels_its_own_maker_instead_of_trading();
