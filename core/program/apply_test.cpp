@@ -1,4 +1,6 @@
 // Scenarios through apply: what a trader, an owner and an operator would see.
+#include <set>
+
 #include "core/program/venue_test.hpp"
 
 using namespace provenue;
@@ -196,6 +198,43 @@ void test_nonces_move_their_window() {
     CHECK(use(uint64_t{kNonceMax} + 1) == Code::kNonceTooLarge);
 }
 
+// Against a set: whatever order nonces come in, each is used once and the old ones are gone.
+void test_nonces_agree_with_a_set() {
+    Venue venue;
+    venue.open(1);
+    test::Random random(7);
+    const uint64_t id = venue.id_of(1);
+    std::set<uint64_t> used;
+    uint64_t base = 0;
+    for (test::round = 0; test::round < 3'000; ++test::round) {
+        const uint64_t low = base > 5 ? base - 5 : 0;
+        const uint64_t nonce = low + random.below(random.one_in(9) ? 420 : 200);
+        Code expected = Code::kOk;
+        if (nonce < base) expected = Code::kNonceTooOld;
+        else if (used.contains(nonce)) expected = Code::kNonceUsed;
+        venue.nonce = nonce == 0 ? 1 : nonce;
+        if (nonce == 0) continue;
+        CHECK(venue.posted(venue.cancel_all(id)) == expected);
+        if (expected != Code::kOk) continue;
+        used.insert(nonce);
+        if (nonce >= base + uint64_t{kNonceWindow}) base = nonce - uint64_t{kNonceWindow} + 1;
+    }
+}
+
+void test_the_high_twin_of_a_signature_is_refused() {
+    Venue venue;
+    venue.open(1);
+    const Message good = venue.cancel_all(venue.id_of(1));
+    Message twin = good;
+    uint8_t& s = twin.bytes()[twin.bytes().size() - 33];
+    s = static_cast<uint8_t>(s | 0x80);
+    CHECK(venue.posted(twin) == Code::kBadSignature);
+    Message odd = good;
+    odd.bytes().back() = 29;
+    CHECK(venue.posted(odd) == Code::kBadSignature);
+    CHECK(venue.posted(good) == Code::kOk);
+}
+
 void test_session_keys_are_scoped_and_expire() {
     Venue venue;
     venue.open(1);
@@ -379,6 +418,86 @@ void test_an_unsafe_account_is_liquidated_before_anyone_is_served() {
     CHECK(row_of(venue, 3, 0).size_lots == 20'000);
 }
 
+// Account 1 is long 120 BTC from 60,000 against account 2; fees leave it 996,400 USDC of a million.
+void open_long(Venue& venue) {
+    CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kSell, 60'000, 120'000))) ==
+          Code::kOk);
+    CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kBuy, 60'000, 120'000))) ==
+          Code::kOk);
+}
+
+// Below initial margin (660,000) an account may only reduce, and not into maintenance (330,000).
+void test_an_account_below_initial_margin_may_only_reduce() {
+    Venue venue;
+    venue.open(2);
+    open_long(venue);
+    venue.mark(55'000'000'000);  // equity 396,400
+    const uint64_t id = venue.id_of(1);
+    CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 50'000, 1))) == Code::kMarginInsufficient);
+    CHECK(venue.posted(venue.place(id, limit(Side::kSell, 55'000, 120'001))) ==
+          Code::kMarginInsufficient);  // through zero
+    CHECK(venue.posted(venue.place(id, limit(Side::kSell, 48'000, 10'000))) ==
+          Code::kMarginInsufficient);  // would lose 70,000 against the mark
+    CHECK(venue.posted(venue.place(id, limit(Side::kSell, 48'000, 5'000))) == Code::kOk);
+    CHECK(venue.posted(venue.cancel_all(id)) == Code::kOk);
+    CHECK(venue.posted(venue.place(id, limit(Side::kSell, 55'000, 120'000))) == Code::kOk);
+    CHECK(venue.posted(venue.withdraw(id, 0, 1, address_of(1))) == Code::kMarginInsufficient);
+}
+
+void test_a_maker_below_initial_margin_fills_only_to_reduce() {
+    Venue venue;
+    venue.open(3);
+    CHECK(venue.deposit(103, 0, 2'000'000'000'000) == Code::kOk);
+    open_long(venue);
+    const uint64_t id = venue.id_of(1);
+    CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 50'000, 30'000))) == Code::kOk);
+    CHECK(venue.posted(venue.place(id, limit(Side::kSell, 61'000, 120'000))) == Code::kOk);
+    venue.mark(57'000'000'000);  // equity 636,400, initial 855,000
+    CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kSell, 50'000, 10))) == Code::kOk);
+    const std::vector<Event> cancels = venue.events(EventKind::kOrderCancelled);
+    CHECK(cancels.size() == 1 && cancels[0].account == 1 && cancels[0].size == 30'000);
+    CHECK(cancels[0].reason == static_cast<uint16_t>(CancelReason::kMakerMargin));
+    CHECK(venue.events(EventKind::kFill).empty());
+    CHECK(venue.posted(venue.cancel_all(venue.id_of(2))) == Code::kOk);
+    // The whole position at once still reduces.
+    CHECK(venue.posted(venue.place(venue.id_of(3), limit(Side::kBuy, 61'000, 120'000))) ==
+          Code::kOk);
+    CHECK(venue.events(EventKind::kFill).size() == 1);
+    CHECK(row_of(venue, 1, 0).instrument_plus_1 == 0);
+}
+
+// Two positions of the same maintenance margin: the lower instrument first, whatever row it has.
+void test_liquidation_and_takeover_go_by_instrument() {
+    Venue venue;
+    venue.open(2);
+    CHECK(venue.inbox(Venue::perpetual(2, 0)) == Code::kOk);
+    for (const uint32_t instrument : {2u, 0u}) {
+        CHECK(venue.posted(venue.place(venue.id_of(2),
+                                       limit(Side::kSell, 60'000, 60'000, instrument))) ==
+              Code::kOk);
+        CHECK(venue.posted(venue.place(venue.id_of(1),
+                                       limit(Side::kBuy, 60'000, 60'000, instrument))) ==
+              Code::kOk);
+    }
+    venue.now_ms += 10;
+    CHECK(venue.posted(venue.prices(0, {{0, 54'000'000'000}}, venue.now_ms)) == Code::kOk);
+    std::vector<Event> seen;
+    for (int i = 0; i < 100 && venue.state().globals().sweep_remaining != 0; ++i) {
+        for (const Event& event : venue.events()) seen.push_back(event);
+        CHECK(venue.posted(Venue::resume()) == Code::kOk);
+    }
+    std::vector<uint32_t> taken;
+    std::vector<uint32_t> tried;
+    for (const Event& event : seen) {
+        if (event.kind == static_cast<uint16_t>(EventKind::kTakenOver))
+            taken.push_back(event.instrument);
+        if (event.kind == static_cast<uint16_t>(EventKind::kLiquidated))
+            tried.push_back(event.instrument);
+    }
+    CHECK((taken == std::vector<uint32_t>{0, 2}));
+    CHECK((tried == std::vector<uint32_t>{0}));
+}
+
 void test_funding_is_paid_between_the_sides() {
     Venue venue;
     venue.open(2);
@@ -391,9 +510,9 @@ void test_funding_is_paid_between_the_sides() {
     venue.now_ms += 28'800'000 / 2;
     CHECK(venue.posted(venue.tick()) == Code::kOk);
     venue.finish_sweep();
-    // 3,333 ppm of 60 USDC a lot, half a period, in millionths: 99,990 units a lot, less 10 ms.
-    CHECK(venue.state().instruments[0].funding_index / 1'000'000 >= 99'990 &&
-          venue.state().instruments[0].funding_index / 1'000'000 < 99'991);
+    // trunc(3,333 * 60e9 * dt * 1e6 / (1e6 * 28,800,000 * 1,000)): of the 10 ms between the two
+    // signers' messages 69.4375, of half a period 99,990,000,000.
+    CHECK(venue.state().instruments[0].funding_index == 69'437 + 99'990'000'000);
     venue.mark(kMark);
     CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, 60'300, 1))) == Code::kOk);
     const std::vector<Event> paid = venue.events(EventKind::kFundingPaid);
@@ -436,6 +555,8 @@ int main() {
     test_a_taker_cancels_its_own_maker_instead_of_trading();
     test_a_signed_reject_burns_its_nonce_and_nothing_else();
     test_nonces_move_their_window();
+    test_nonces_agree_with_a_set();
+    test_the_high_twin_of_a_signature_is_refused();
     test_session_keys_are_scoped_and_expire();
     test_a_changed_message_is_not_authentic();
     test_withdrawals_are_leaves_of_the_tree();
@@ -443,6 +564,9 @@ int main() {
     test_an_empty_account_is_reclaimed_when_the_table_is_full();
     test_prices_need_a_quorum_and_give_the_median();
     test_an_unsafe_account_is_liquidated_before_anyone_is_served();
+    test_an_account_below_initial_margin_may_only_reduce();
+    test_a_maker_below_initial_margin_fills_only_to_reduce();
+    test_liquidation_and_takeover_go_by_instrument();
     test_funding_is_paid_between_the_sides();
     test_spot_sells_what_is_there_and_reserves_it();
     return test::finish();

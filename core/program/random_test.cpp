@@ -36,6 +36,7 @@ public:
         check_conservation();
         check_open_sums();
         check_books();
+        check_chains();
         check_sweep();
         if (random_.one_in(8)) check_undo_and_again(before, message, inbox, code);
     }
@@ -243,6 +244,22 @@ private:
             const uint32_t ask = best_price(state, index, Side::kSell);
             CHECK(bid == 0 || ask == 0 || bid < ask);
         }
+    }
+
+    // Every open account but the house is in exactly one chain, once.
+    void check_chains() {
+        State state = venue_.state();
+        uint32_t seen[kAccountsMax] = {};
+        for (uint32_t bucket = 0; bucket < kAccountBucketsCount; ++bucket)
+            for (uint32_t link : state.buckets[bucket].heads)
+                for (uint32_t looks = 0; link != 0; ++looks) {
+                    CHECK(looks < kAccountsMax);
+                    if (looks >= kAccountsMax) return;
+                    seen[link - 1] += 1;
+                    link = state.accounts[link - 1].next_in_bucket;
+                }
+        for (uint32_t account = 0; account < kAccountsMax; ++account)
+            CHECK(seen[account] == (account != 0 && state.accounts[account].open != 0));
     }
 
     void check_sweep() {
