@@ -231,6 +231,9 @@ void test_slots_go_back_last_in_first_out_and_ids_never_repeat() {
         CHECK(slot == expected);
         CHECK(ids.insert(order_id(state, slot)).second);
     }
+    // The slot lives again, under another id.
+    CHECK(!find_order(state, 1, uint64_t{1} << 32 | slots[0], found));
+    CHECK(find_order(state, 1, uint64_t{2} << 32 | slots[0], found) && found == slots[0]);
     // The account's list is oldest first: 1, 0, 2, 3.
     uint32_t link = state.accounts[1].order_head;
     for (const uint32_t expected : {1u, 0u, 2u, 3u}) {
