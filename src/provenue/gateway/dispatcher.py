@@ -2,7 +2,9 @@
 
 It knows nothing of sockets: the WebSocket and HTTP listeners hand it bytes and a session, so that
 another listener can take their place. Handlers are plain functions `(session, params) -> result`,
-sync or async, registered by their method name ("public/ticker").
+registered by their method name ("public/ticker"). A handler that has to wait returns an awaitable
+after it has done everything whose order matters: `handle` runs each handler at once, so what one
+connection sends is sequenced in the order in which it came.
 """
 
 from __future__ import annotations
@@ -10,23 +12,26 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
 from provenue.gateway.errors import (
     INTERNAL_ERROR,
-    INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
-    UNAUTHORIZED,
+    RETRY,
+    TOO_MANY_REQUESTS,
     ApiError,
+    unauthorized,
 )
 from provenue.gateway.session import Session
+from provenue.sequencer.sequencer import SequencerError
 
-__all__ = ["Dispatcher", "Handler", "Params"]
+__all__ = ["REQUEST_BYTES_MAX", "Answer", "Dispatcher", "Handler", "Params"]
 
 Params = dict[str, Any]
 Handler = Callable[[Session, Params], Any | Awaitable[Any]]
@@ -35,10 +40,16 @@ REQUEST_BYTES_MAX = 64 * 1024
 
 
 class _Request(msgspec.Struct):
-    method: str = ""
-    id: int | float | str | None = None
+    method: str
+    id: int | float | str
     params: dict[str, Any] | None = None
-    jsonrpc: str = "2.0"
+
+
+class Answer(NamedTuple):
+    """A response, and whether it is a result (HTTP needs to know for its status line)."""
+
+    body: bytes
+    good: bool
 
 
 class Dispatcher:
@@ -46,7 +57,8 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
-        self._decoder = msgspec.json.Decoder(_Request)
+        # JSON numbers stay the decimals that were written: no float comes near money.
+        self._decoder = msgspec.json.Decoder(_Request, float_hook=Decimal)
         self._encoder = msgspec.json.Encoder()
 
     def register(self, method: str, handler: Handler) -> None:
@@ -63,83 +75,113 @@ class Dispatcher:
         """Encode any API message (notifications use it too)."""
         return self._encoder.encode(message)
 
-    async def handle(self, raw: bytes | str, session: Session) -> bytes:
+    def handle(self, raw: bytes | str, session: Session) -> Answer | Awaitable[Answer]:
         """Serve one request; never raises for anything a client can send."""
-        response, _ = await self.handle_with_status(raw, session)
-        return response
-
-    async def handle_with_status(self, raw: bytes | str, session: Session) -> tuple[bytes, bool]:
-        """(response, whether it is a result): HTTP needs to know for its status line."""
         started_us = time.time_ns() // 1_000
         if len(raw) > REQUEST_BYTES_MAX:
-            error = ApiError(INVALID_REQUEST, f"request larger than {REQUEST_BYTES_MAX} bytes")
-            return self._respond(None, started_us, error=error), False
+            reason = f"expected at most {REQUEST_BYTES_MAX} bytes, got {len(raw)}"
+            return self._fail(None, started_us, INVALID_REQUEST, "Invalid request", reason)
         try:
             request = self._decoder.decode(raw)
         except msgspec.ValidationError as problem:
-            error = ApiError(INVALID_REQUEST, "Invalid request", {"reason": str(problem)})
-            return self._respond(None, started_us, error=error), False
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            error = ApiError(PARSE_ERROR, "Parse error", {"reason": str(problem)})
-            return self._respond(None, started_us, error=error), False
-        return await self._call(request, session, started_us)
+            request_id = _id_of(raw)
+            return self._fail(
+                request_id, started_us, INVALID_REQUEST, "Invalid request", str(problem)
+            )
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
+            return self._fail(None, started_us, PARSE_ERROR, "Parse error", str(problem))
+        return self._call(request.method, request.id, request.params or {}, session, started_us)
 
-    async def call(self, method: str, params: Params, session: Session) -> tuple[bytes, bool]:
+    def call(self, method: str, params: Params, session: Session) -> Answer | Awaitable[Answer]:
         """Serve a call that came as an HTTP path and query."""
-        request = _Request(method=method, params=params)
-        return await self._call(request, session, time.time_ns() // 1_000)
+        return self._call(method, None, params, session, time.time_ns() // 1_000)
 
-    async def _call(
-        self, request: _Request, session: Session, started_us: int
-    ) -> tuple[bytes, bool]:
+    def _call(
+        self,
+        method: str,
+        request_id: int | float | str | None,
+        params: Params,
+        session: Session,
+        started_us: int,
+    ) -> Answer | Awaitable[Answer]:
         try:
             # Some clients write the method with a leading slash.
-            result = await self._run(request.method.lstrip("/"), request.params or {}, session)
-        except ApiError as error:
-            return self._respond(request.id, started_us, error=error), False
-        except Exception:
-            # A bug of ours: logged in full, the client learns only that it happened.
-            _log.exception("handler failed", method=request.method)
-            error = ApiError(INTERNAL_ERROR, "internal error")
-            return self._respond(request.id, started_us, error=error), False
-        return self._respond(request.id, started_us, result=result), True
+            result = self._run(method.removeprefix("/"), params, session)
+        except Exception as problem:
+            return self._respond_error(request_id, started_us, method, problem)
+        if inspect.isawaitable(result):
+            return self._finish(method, request_id, result, started_us)
+        return self._respond(request_id, started_us, result)
 
-    async def _run(self, method: str, params: Params, session: Session) -> Any:
+    async def _finish(
+        self,
+        method: str,
+        request_id: int | float | str | None,
+        waiting: Awaitable[Any],
+        started_us: int,
+    ) -> Answer:
+        try:
+            result = await waiting
+        except Exception as problem:
+            return self._respond_error(request_id, started_us, method, problem)
+        return self._respond(request_id, started_us, result)
+
+    def _run(self, method: str, params: Params, session: Session) -> Any:
+        if session.bucket is not None and not session.bucket.take():
+            raise ApiError(
+                TOO_MANY_REQUESTS, "too_many_requests", {"reason": "slow down, then try again"}
+            )
         handler = self._handlers.get(method)
         if handler is None:
             raise ApiError(METHOD_NOT_FOUND, "Method not found", {"method": method[:80]})
         if method.startswith("private/") and session.owner is None and "signature" not in params:
-            raise ApiError(
-                UNAUTHORIZED,
-                "unauthorized",
-                {"reason": "call public/auth first, or send a signed action"},
-            )
-        result = handler(session, params)
-        if inspect.isawaitable(result):
-            result = await result
-        return result
+            raise unauthorized()
+        return handler(session, params)
 
-    def _respond(
-        self,
-        request_id: int | float | str | None,
-        started_us: int,
-        *,
-        result: Any = None,
-        error: ApiError | None = None,
-    ) -> bytes:
-        ended_us = time.time_ns() // 1_000
-        body: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id}
-        if error is None:
-            body["result"] = result
+    def _respond_error(
+        self, request_id: Any, started_us: int, method: str, problem: Exception
+    ) -> Answer:
+        if isinstance(problem, ApiError):
+            error = problem
+        elif isinstance(problem, SequencerError):
+            _log.error("not sequenced", method=method, problem=str(problem))
+            error = ApiError(RETRY, "retry", {"reason": "the venue takes no messages now"})
         else:
-            body["error"] = error.body()
-        body |= {"usIn": started_us, "usOut": ended_us, "usDiff": ended_us - started_us}
-        body["testnet"] = True
-        return self._encoder.encode(body)
+            # A bug of ours: logged in full, the client learns only that it happened.
+            _log.error("handler failed", method=method, exc_info=problem)
+            error = ApiError(INTERNAL_ERROR, "internal error")
+        return self._answer(request_id, started_us, {"error": error.body()}, good=False)
+
+    def _fail(
+        self, request_id: Any, started_us: int, code: int, message: str, reason: str
+    ) -> Answer:
+        error = ApiError(code, message, {"reason": reason})
+        return self._answer(request_id, started_us, {"error": error.body()}, good=False)
+
+    def _respond(self, request_id: Any, started_us: int, result: Any) -> Answer:
+        return self._answer(request_id, started_us, {"result": result}, good=True)
+
+    def _answer(
+        self, request_id: Any, started_us: int, content: dict[str, Any], *, good: bool
+    ) -> Answer:
+        ended_us = time.time_ns() // 1_000
+        body = {
+            "jsonrpc": "2.0",
+            "id": request_id,
+            **content,
+            "usIn": started_us,
+            "usOut": ended_us,
+            "usDiff": ended_us - started_us,
+            "testnet": True,
+        }
+        return Answer(self._encoder.encode(body), good)
 
 
-def require(params: Params, name: str) -> Any:
-    """A parameter that must be there."""
-    if name not in params:
-        raise ApiError(INVALID_PARAMS, "Invalid params", {"param": name, "reason": "is missing"})
-    return params[name]
+def _id_of(raw: bytes | str) -> int | float | str | None:
+    """The id of a request that is wrong in another way, so that the client knows which it was."""
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    request_id = found.get("id") if isinstance(found, dict) else None
+    return request_id if isinstance(request_id, int | float | str) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from provenue._generated.codes import Code
 
-__all__ = ["ApiError", "bad_param", "rejected"]
+__all__ = ["ApiError", "bad_param", "rejected", "unauthorized"]
 
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -18,47 +18,51 @@ INTERNAL_ERROR = -32603
 PARSE_ERROR = -32700
 
 ORDER_NOT_FOUND = 10004
-PRICE_TOO_LOW_OR_HIGH = 10005
 NOT_ENOUGH_FUNDS = 10009
-INVALID_AMOUNT = 10014
+PRICE_NOT_ALLOWED = 10011
+TOO_MANY_ORDERS = 10013
+POSITION_LIMIT = 10018
+INVALID_INSTRUMENT = 10020
+INVALID_AMOUNT = 10021
 TOO_MANY_REQUESTS = 10028
 NOT_OWNER = 10029
-INVALID_INSTRUMENT = 10047
-UNAVAILABLE = 10040
-BAD_SIGNATURE = 13004
+WEBSOCKET_ONLY = 10030
+RETRY = 10040
+OTHER_REJECT = 11030
+POST_ONLY_REJECT = 11054
+INVALID_CREDENTIALS = 13004
 UNAUTHORIZED = 13009
 NOT_FOUND = 13020
-POST_ONLY_REJECT = 11054
-BAD_ARGUMENTS = 11029
-LIMIT_EXCEEDED = 11051
 
 # The nearest of Deribit's numbers for each reject; the default is "other reject".
-OTHER_REJECT = 11036
 _OF_CODE = {
     Code.ORDER_UNKNOWN: ORDER_NOT_FOUND,
     Code.INSTRUMENT_UNKNOWN: INVALID_INSTRUMENT,
-    Code.ASSET_UNKNOWN: INVALID_INSTRUMENT,
-    Code.BAD_PRICE: PRICE_TOO_LOW_OR_HIGH,
+    Code.ASSET_UNKNOWN: NOT_FOUND,
+    Code.BAD_PRICE: PRICE_NOT_ALLOWED,
     Code.BAD_SIZE: INVALID_AMOUNT,
     Code.BAD_AMOUNT: INVALID_AMOUNT,
     Code.NOTIONAL_TOO_LARGE: INVALID_AMOUNT,
+    Code.POSITION_TOO_LARGE: POSITION_LIMIT,
     Code.INSUFFICIENT_BALANCE: NOT_ENOUGH_FUNDS,
     Code.MARGIN_INSUFFICIENT: NOT_ENOUGH_FUNDS,
     Code.POST_ONLY_WOULD_CROSS: POST_ONLY_REJECT,
-    Code.BAD_SIGNATURE: BAD_SIGNATURE,
+    Code.BAD_SIGNATURE: INVALID_CREDENTIALS,
     Code.KEY_UNKNOWN: UNAUTHORIZED,
     Code.KEY_EXPIRED: UNAUTHORIZED,
     Code.SCOPE_MISSING: UNAUTHORIZED,
     Code.ACCOUNT_UNKNOWN: UNAUTHORIZED,
-    Code.ACCOUNT_ORDERS_FULL: LIMIT_EXCEEDED,
-    Code.ORDER_TABLE_FULL: LIMIT_EXCEEDED,
-    Code.LEVEL_TABLE_FULL: LIMIT_EXCEEDED,
-    Code.POSITIONS_FULL: LIMIT_EXCEEDED,
-    Code.MARK_MISSING: UNAVAILABLE,
-    Code.MARK_STALE: UNAVAILABLE,
-    Code.TAKER_PENDING: UNAVAILABLE,
-    Code.SWEEP_PENDING: UNAVAILABLE,
+    Code.ACCOUNT_ORDERS_FULL: TOO_MANY_ORDERS,
+    Code.ORDER_TABLE_FULL: RETRY,
+    Code.LEVEL_TABLE_FULL: RETRY,
+    Code.MARK_MISSING: RETRY,
+    Code.MARK_STALE: RETRY,
+    Code.TAKER_PENDING: RETRY,
+    Code.SWEEP_PENDING: RETRY,
 }
+
+
+_CODES = {int(code): code for code in Code}
 
 
 class ApiError(Exception):
@@ -90,14 +94,19 @@ def bad_param(name: str, expected: str, got: object) -> ApiError:
     )
 
 
+def unauthorized() -> ApiError:
+    """Somebody who has not logged in asks for an account."""
+    reason = "call public/auth first, or send a signed action"
+    return ApiError(UNAUTHORIZED, "unauthorized", {"reason": reason})
+
+
 def rejected(code: int, sequence: int | None) -> ApiError:
     """A reject of the program; `sequence` is None when it was turned away before sequencing."""
-    try:
-        known = Code(code)
+    known = _CODES.get(code)
+    if known is not None:
         name, text = known.name, known.text
-    except ValueError:
+    else:
         name, text = "TRAPPED", "the message trapped and has no effect"
-        known = None
     data: dict[str, Any] = {"reason": name.lower(), "code": code, "text": text}
     if sequence is not None:
         data["sequence"] = sequence

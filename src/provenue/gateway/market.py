@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Awaitable
 from typing import Any
 
-from provenue import __version__, wire
+from provenue import __version__
+from provenue._generated.constants import PPM
 from provenue.gateway.errors import NOT_FOUND, ApiError, bad_param
-from provenue.gateway.numbers import QUOTE_DECIMALS, number
+from provenue.gateway.numbers import number, parse_integer, quote
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Venue, now_ms
-from provenue.sequencer.read_model import TradeRow
+from provenue.gateway.views import public_trade_view
+from provenue.sequencer.anchor_log import BatchRecord
+from provenue.sequencer.read_model import ReadModel
 from provenue.wire import InstrumentKind
 
-__all__ = ["Market"]
+__all__ = ["Market", "Params", "batch_view", "bounded"]
 
 DEPTH_DEFAULT, DEPTH_MAX = 5, 1_000
 COUNT_DEFAULT, COUNT_MAX = 10, 1_000
-DAY_MS = 86_400_000
-PPM = Decimal(1_000_000)
 
 Params = dict[str, Any]
 
 
 def bounded(params: Params, name: str, default: int, largest: int) -> int:
     """An optional count between 1 and `largest`."""
-    value = params.get(name, default)
-    try:
-        count = int(value)
-    except (TypeError, ValueError):
-        raise bad_param(name, f"1 to {largest}", value) from None
-    if not 1 <= count <= largest:
-        raise bad_param(name, f"1 to {largest}", value)
-    return count
+    value = params.get(name)
+    return default if value is None else parse_integer(name, value, least=1, largest=largest)
 
 
-def quote(units: int) -> float | int:
-    """Quote units as a JSON number of USDC."""
-    return number(Decimal(units).scaleb(-QUOTE_DECIMALS))
+def _rate(ppm: int) -> float | int:
+    return number(ppm, PPM)
+
+
+def batch_view(row: BatchRecord) -> Params:
+    """One anchored batch."""
+    return {
+        "batch": row.number,
+        "first_sequence": row.first_sequence,
+        "messages": row.message_count,
+        "posted_bytes": row.posted_bytes,
+        "end_root": "0x" + row.end_root.hex(),
+        "claim_root": "0x" + row.claim_root.hex(),
+        "root_mismatches": row.root_mismatches,
+        "steps_max": row.steps_max,
+        "tx_hash": row.tx_hash,
+        "gas_used": row.gas_used,
+        "final": bool(row.final),
+    }
 
 
 class Market:
@@ -90,7 +101,7 @@ class Market:
         deployment = self._venue.deployment
         return {
             "chain_id": deployment.chain_id,
-            "contracts": deployment.contracts,
+            "contracts": dict(deployment.contracts),
             "domain": {
                 "name": "Provenue",
                 "version": "1",
@@ -112,12 +123,12 @@ class Market:
                 "token": "0x" + bytes(view["token"]).hex(),
                 "decimals": view["unit_decimals"],
                 "fee_precision": view["unit_decimals"],
-                "collateral_weight": number(Decimal(view["weight_ppm"]) / PPM),
+                "collateral_weight": _rate(view["weight_ppm"]),
                 "withdrawal_fee": 0,
                 "min_withdrawal_fee": 0,
                 "min_confirmations": 1,
             }
-            for view in self._venue.engine.assets()
+            for view in self._venue.assets()
         ]
 
     def _instrument(self, view: Params) -> Params:
@@ -138,30 +149,28 @@ class Market:
             "contract_size": scale.amount(1),
             "min_trade_amount": scale.amount(1),
             "tick_size": scale.price(1),
-            "taker_commission": number(Decimal(view["taker_fee_ppm"]) / PPM),
-            "maker_commission": number(Decimal(view["maker_fee_ppm"]) / PPM),
+            "taker_commission": _rate(view["taker_fee_ppm"]),
+            "maker_commission": _rate(view["maker_fee_ppm"]),
             "creation_timestamp": self._venue.started_ms,
             "expiration_timestamp": 32_503_708_800_000,
         }
         if perpetual:
-            leverage = Decimal(1_000_000) / Decimal(view["initial_ppm"])
             shown |= {
                 "settlement_currency": "USDC",
                 "settlement_period": "perpetual",
-                "max_leverage": int(leverage),
+                "max_leverage": PPM // view["initial_ppm"],
             }
         return shown
 
     def get_instruments(self, _session: Session, params: Params) -> list[Params]:
         """public/get_instruments: `currency` matches base or settlement, `kind` future or spot."""
         shown = [self._instrument(view) for view in self._venue.instruments().values()]
-        currency, kind = params.get("currency", "any"), params.get("kind", "any")
-        if currency != "any":
-            names = ("base_currency", "quote_currency", "settlement_currency")
-            shown = [s for s in shown if str(currency).upper() in {s.get(n) for n in names}]
-        if kind not in ("any", None):
-            shown = [s for s in shown if s["kind"] == kind]
-        return shown
+        wanted, kind = self._venue.instruments_of_currency(params), params.get("kind", "any")
+        return [
+            s
+            for s in shown
+            if (wanted is None or s["instrument_id"] in wanted) and kind in ("any", s["kind"])
+        ]
 
     def get_instrument(self, _session: Session, params: Params) -> Params:
         """public/get_instrument"""
@@ -189,44 +198,50 @@ class Market:
 
     def ticker_of(self, instrument: int) -> Params:
         """The ticker of an instrument number (for the ticker channel)."""
-        return self._ticker(self._venue.instruments()[self._venue.name_of(instrument)])
+        return self._ticker(self._venue.view_of(instrument))
 
     def _ticker(self, view: Params) -> Params:
-        instrument = view["instrument"]
-        scale = self._venue.scale(instrument)
-        book = self._venue.books.of(instrument)
-        bid, ask = next(iter(book.bids(1)), None), next(iter(book.asks(1)), None)
-        price, updated_ms = self._venue.index_price(view["feed"])
-        last = self._venue.last(instrument).price_ticks
-        high, low, lots, value = self._venue.read_model.day_stats(instrument, now_ms() - DAY_MS)
+        venue, instrument = self._venue, view["instrument"]
+        scale, book = venue.scale(instrument), venue.books.of(instrument)
+        bid, ask = book.best_bid() or (0, 0), book.best_ask() or (0, 0)
+        price, updated_ms = venue.mark(view["feed"])
+        last = venue.last_price_ticks(instrument)
         shown: Params = {
             "instrument_name": view["name"],
             "timestamp": now_ms(),
             "state": "open",
-            "best_bid_price": scale.price(bid[0]) if bid else 0,
-            "best_bid_amount": scale.amount(bid[1]) if bid else 0,
-            "best_ask_price": scale.price(ask[0]) if ask else 0,
-            "best_ask_amount": scale.amount(ask[1]) if ask else 0,
+            "best_bid_price": scale.price(bid[0]),
+            "best_bid_amount": scale.amount(bid[1]),
+            "best_ask_price": scale.price(ask[0]),
+            "best_ask_amount": scale.amount(ask[1]),
             "last_price": scale.price(last) if last else None,
             "mark_price": quote(price),
             "index_price": quote(price),
             "index_timestamp": updated_ms,
             "settlement_price": quote(price),
-            "open_interest": scale.amount(self._venue.open_interest_lots(instrument)),
-            "stats": {
-                "high": scale.price(high) if high else None,
-                "low": scale.price(low) if low else None,
-                "volume": scale.amount(lots),
-                "volume_usd": number(Decimal(value) * scale.tick * scale.lot),
-                "volume_notional": number(Decimal(value) * scale.tick * scale.lot),
-                "price_change": None,
-            },
+            "open_interest": scale.amount(venue.open_interest.lots(instrument)),
+            "stats": self._day(instrument),
         }
         if view["kind"] == InstrumentKind.PERPETUAL:
-            live = self._venue.live_instrument(instrument)
-            funding = number(Decimal(live["premium_ppm"]) / PPM)
+            funding = _rate(venue.premium_ppm(instrument))
             shown |= {"current_funding": funding, "funding_8h": funding}
         return shown
+
+    def _day(self, instrument: int) -> Params:
+        scale = self._venue.scale(instrument)
+        day = self._venue.day(instrument).figures(now_ms())
+        change = None
+        if day.first_ticks:
+            last = self._venue.last_price_ticks(instrument)
+            change = round((last - day.first_ticks) * 100 / day.first_ticks, 4)
+        return {
+            "high": scale.price(day.high_ticks) if day.lots else None,
+            "low": scale.price(day.low_ticks) if day.lots else None,
+            "volume": scale.amount(day.lots),
+            "volume_usd": scale.value(day.value),
+            "volume_notional": scale.value(day.value),
+            "price_change": change,
+        }
 
     def get_book_summary_by_instrument(self, _session: Session, params: Params) -> list[Params]:
         """public/get_book_summary_by_instrument"""
@@ -255,30 +270,35 @@ class Market:
             **{k: ticker["stats"][k] for k in ("high", "low", "volume", "volume_usd")},
         }
 
-    def trade(self, row: TradeRow) -> Params:
-        """One public trade in Deribit's shape."""
-        scale = self._venue.scale(row.instrument)
-        return {
-            "trade_id": str(row.id),
-            "trade_seq": row.id,
-            "instrument_name": self._venue.name_of(row.instrument),
-            "timestamp": row.stamp_ms,
-            "direction": "sell" if row.taker_sells else "buy",
-            "price": scale.price(row.price_ticks),
-            "amount": scale.amount(row.size_lots),
-            "tick_direction": 0,
-            "index_price": quote(self._venue.mark_of(row.instrument)),
-            "mark_price": quote(self._venue.mark_of(row.instrument)),
-        }
+    def get_last_trades_by_instrument(self, _session: Session, params: Params) -> Awaitable[Params]:
+        """public/get_last_trades_by_instrument, also _and_time: newest first unless `asc`."""
+        instrument = self._venue.instrument(params)["instrument"]
+        return self._last_trades([instrument], params)
 
-    def get_last_trades_by_instrument(self, _session: Session, params: Params) -> Params:
-        """public/get_last_trades_by_instrument"""
-        view = self._venue.instrument(params)
+    def get_last_trades_by_currency(self, _session: Session, params: Params) -> Awaitable[Params]:
+        """public/get_last_trades_by_currency"""
+        wanted = self._venue.instruments_of_currency(params)
+        return self._last_trades(wanted, params)
+
+    async def _last_trades(self, instruments: list[int] | None, params: Params) -> Params:
         count = bounded(params, "count", COUNT_DEFAULT, COUNT_MAX)
-        rows = self._venue.read_model.trades(view["instrument"], count=count + 1)
-        trades = [self.trade(row) for row in rows[:count]]
-        if params.get("sorting") == "asc":
-            trades.reverse()
+        start_ms = parse_integer("start_timestamp", params.get("start_timestamp", 0))
+        end_ms = parse_integer("end_timestamp", params.get("end_timestamp", now_ms()))
+        ascending = params.get("sorting") == "asc"
+
+        def query(model: ReadModel) -> list[Any]:
+            return model.trades(
+                instruments,
+                count=count + 1,
+                start_ms=min(start_ms, 1 << 62),
+                end_ms=min(end_ms, 1 << 62),
+                ascending=ascending and start_ms > 0,
+            )
+
+        rows = await self._venue.history(query)
+        trades = [public_trade_view(self._venue, row) for row in rows[:count]]
+        if ascending and start_ms == 0:
+            trades.reverse()  # the newest, oldest of them first
         return {"trades": trades, "has_more": len(rows) > count}
 
     def get_index_price(self, _session: Session, params: Params) -> Params:
@@ -286,14 +306,14 @@ class Market:
         name = str(params.get("index_name", ""))
         for view in self._venue.instruments().values():
             if f"{self._venue.base_currency(view).lower()}_usdc" == name:
-                price, updated_ms = self._venue.index_price(view["feed"])
+                price, updated_ms = self._venue.mark(view["feed"])
                 return {"index_price": quote(price), "timestamp": updated_ms}
         raise bad_param("index_name", "the index of a listed instrument, like btc_usdc", name)
 
     def get_funding_rate_value(self, _session: Session, params: Params) -> float | int:
         """public/get_funding_rate_value: the premium now, over 8 hours."""
         view = self._venue.instrument(params)
-        return number(Decimal(self._venue.live_instrument(view["instrument"])["premium_ppm"]) / PPM)
+        return _rate(self._venue.premium_ppm(view["instrument"]))
 
     # --- custody ---------------------------------------------------------------------------------
 
@@ -306,71 +326,47 @@ class Market:
             owner = b""
         if len(owner) != 20:
             raise bad_param("address", "20 bytes in hex", value)
-        shown = []
-        for index in self._venue.accounts_of(owner):
-            view = self._venue.engine.account(index)
-            if view is not None:
-                shown.append(
-                    {
-                        "account": str(view["account_id"]),
-                        "subaccount": view["subaccount"],
-                        "address": "0x" + owner.hex(),
-                    }
-                )
-        return shown
+        return [
+            {
+                "account": str(entry.account_id),
+                "subaccount": entry.subaccount,
+                "address": "0x" + owner.hex(),
+            }
+            for entry in self._venue.directory.of_owner(owner)
+        ]
 
     def get_batches(self, _session: Session, params: Params) -> list[Params]:
         """public/get_batches: the newest anchored batches."""
         count = bounded(params, "count", COUNT_DEFAULT, COUNT_MAX)
-        return [
-            {
-                "batch": row.number,
-                "first_sequence": row.first_sequence,
-                "messages": row.message_count,
-                "posted_bytes": row.posted_bytes,
-                "end_root": "0x" + row.end_root.hex(),
-                "claim_root": "0x" + row.claim_root.hex(),
-                "root_mismatches": row.root_mismatches,
-                "steps_max": row.steps_max,
-                "tx_hash": row.tx_hash,
-                "gas_used": row.gas_used,
-                "final": bool(row.final),
-            }
-            for row in self._venue.anchor_log.newest(count)
-        ]
+        return [batch_view(row) for row in self._venue.anchor_log.newest(count)]
 
-    def get_withdrawal_proof(self, _session: Session, params: Params) -> Params:
+    async def get_withdrawal_proof(self, _session: Session, params: Params) -> Params:
         """public/get_withdrawal_proof: what `Vault.withdraw` takes, once its batch is final."""
-        try:
-            wanted = int(params["id"])
-        except (KeyError, TypeError, ValueError):
-            raise bad_param("id", "a withdrawal id", params.get("id")) from None
-        row = self._venue.read_model.withdrawal(wanted)
+        wanted = parse_integer("id", params.get("id"), largest=(1 << 32) - 1)
+        row = await self._venue.history(lambda model: model.withdrawal(wanted))
         if row is None:
             raise ApiError(NOT_FOUND, "not_found", {"reason": f"no withdrawal has id {wanted}"})
         final = self._venue.anchor_log.newest_final()
+        is_final = final is not None and final.number >= row.batch
         shown: Params = {
             "id": row.id,
             "asset": row.asset,
             "recipient": "0x" + row.recipient.hex(),
             "amount_units": row.amount_units,
             "batch": row.batch,
-            "final": final is not None and final.number >= row.batch,
+            "final": is_final,
         }
-        if final is None or final.number < row.batch:
+        if not is_final:
             return shown
-        tree = wire.WithdrawalTree()
-        leaves = self._venue.read_model.withdrawals(up_to_id=final.withdrawal_count)
-        tree.extend(
-            [wire.withdrawal_leaf(w.id, w.asset, w.recipient, w.amount_units) for w in leaves]
-        )
+        assert final is not None
         siblings = final.withdrawal_proof
-        shown |= {
+        return shown | {
             "proof_batch": final.number,
             "withdrawal_root": "0x" + final.withdrawal_root.hex(),
-            "withdrawal_siblings": ["0x" + s.hex() for s in tree.proof(row.id)],
+            "withdrawal_siblings": [
+                "0x" + s.hex() for s in self._venue.withdrawal_siblings(final, row)
+            ],
             "image_siblings": [
                 "0x" + siblings[at : at + 32].hex() for at in range(0, len(siblings), 32)
             ],
         }
-        return shown

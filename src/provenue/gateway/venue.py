@@ -1,34 +1,50 @@
-"""What the API's handlers work on: the sequencer, the books, the read models, the deployment."""
+"""What the API's handlers work on: the sequencer, the books, the read models, the deployment.
+
+Everything that handlers show comes from durable outcomes, which `take` follows, or from the engine
+after `service.durable()`: never ahead of the journal.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
+from provenue import wire
 from provenue.engine import Engine
-from provenue.gateway.books import Books
+from provenue.gateway.books import Books, LevelChange
+from provenue.gateway.directory import Directory, Entry
 from provenue.gateway.errors import (
     INVALID_INSTRUMENT,
     NOT_FOUND,
     NOT_OWNER,
     ApiError,
     bad_param,
+    unauthorized,
 )
-from provenue.gateway.numbers import InstrumentScale
+from provenue.gateway.figures import DayWindow, OpenInterest
+from provenue.gateway.numbers import InstrumentScale, parse_integer
+from provenue.gateway.orders import Order, Orders
 from provenue.gateway.session import Session
-from provenue.sequencer.anchor_log import AnchorLog
-from provenue.sequencer.read_model import ReadModel, TradeRow
+from provenue.sequencer.anchor_log import AnchorLog, BatchRecord
+from provenue.sequencer.read_model import ReadModel, WithdrawalRow
 from provenue.sequencer.sequencer import Outcome
 from provenue.sequencer.service import SequencerService
-from provenue.settlement.deploy import Deployment
-from provenue.wire import Domain, Event, EventKind, decode_events
+from provenue.sequencer.tape import Tape, TradeRow
+from provenue.wire import Domain, Event, EventKind
 
-__all__ = ["CURRENCIES", "Venue", "account_index", "now_ms"]
+__all__ = ["CURRENCIES", "DeploymentLike", "Taken", "Venue", "now_ms"]
 
 # Names of the assets of a deployment by id; the API speaks names, the protocol numbers.
-OPEN_INTEREST_AGE_MS = 1_000
 CURRENCIES = ("USDC", "BTC", "ETH", "SOL")
+DAY_MS = 86_400_000
+# Messages with trades that an answer may still ask for; more than ever are on the way at once.
+TRADES_KEPT = 10_000
+
+
+T = TypeVar("T")
 
 
 def now_ms() -> int:
@@ -36,19 +52,29 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def account_index(account_id: int) -> int:
-    """The table index in an account id."""
-    return account_id & 0xFFFF_FFFF
+class DeploymentLike(Protocol):
+    """Where the contracts are."""
+
+    @property
+    def chain_id(self) -> int:
+        """Id of the chain."""
+        ...
+
+    @property
+    def contracts(self) -> Mapping[str, str]:
+        """Addresses (hexadecimal) by contract name; `Anchor` is one."""
+        ...
 
 
-@dataclass(slots=True)
-class _Last:
-    """What the newest trades of an instrument were."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One durable outcome, and what it changed."""
 
-    price_ticks: int = 0
-    trade_id: int = 0
-    taker_sells: int = 0
-    recent: list[TradeRow] = field(default_factory=list)
+    outcome: Outcome
+    events: list[Event]
+    trades: list[TradeRow]
+    orders: list[Order]
+    levels: dict[int, list[LevelChange]]
 
 
 class Venue:
@@ -59,155 +85,248 @@ class Venue:
         service: SequencerService,
         read_model: ReadModel,
         anchor_log: AnchorLog,
-        deployment: Deployment,
+        deployment: DeploymentLike,
     ) -> None:
+        """Make it before the service starts: it is seeded from the recovered image."""
+        read_model.flush()
         self.service = service
         self.read_model = read_model
         self.anchor_log = anchor_log
         self.deployment = deployment
-        self.domain = Domain(deployment.chain_id, deployment.anchor_bytes)
-        self.books = Books(self.engine)
+        anchor = bytes.fromhex(deployment.contracts["Anchor"].removeprefix("0x"))
+        self.domain = Domain(deployment.chain_id, anchor)
         self.started_ms = now_ms()
+        engine = self.engine
+        self.books = Books(engine)
+        self.directory = Directory(engine)
+        self.orders = Orders(engine, read_model.order)
+        self.open_interest = OpenInterest(engine)
+        self._tape = self._seed_tape()
+        self._trades_of: dict[int, list[TradeRow]] = {}
+        self._premium_ppm: dict[int, int] = {}
+        self._marked_ms = {view["feed"]: view["updated_at_ms"] for view in engine.feeds()}
+        self._days: dict[int, DayWindow] = {}
+        for instrument, stamp_ms, price, lots in read_model.trades_since(now_ms() - DAY_MS):
+            self.day(instrument).add(stamp_ms, price, lots)
         self._scales: dict[int, InstrumentScale] = {}
         self._by_name: dict[str, dict[str, Any]] = {}
-        self._last: dict[int, _Last] = {}
-        self._open_interest: dict[int, int] = {}
-        self._open_interest_ms = 0
+        self._names: dict[int, str] = {}
+        self._assets: list[dict[str, Any]] = []
+        self._read_listings()
+        self._withdrawals = wire.WithdrawalTree()
+
+    def _seed_tape(self) -> Tape:
+        # The image decides; the read models only know what it does not keep.
+        tape = self.read_model.tape()
+        for view in self.engine.instruments():
+            tape.feeds[view["instrument"]] = view["feed"]
+        for feed in self.engine.feeds():
+            tape.marks[feed["feed"]] = feed["price"]
+        return tape
 
     @property
     def engine(self) -> Engine:
-        """The engine; its image may be ahead of the journal by what is being committed."""
+        """The engine; ahead of the journal by what is being committed (`service.durable`)."""
         return self.service.sequencer.engine
 
-    def take(self, outcomes: list[Outcome]) -> list[tuple[Outcome, list[Event]]]:
-        """Durable outcomes with their decoded events (the first subscriber of the service)."""
-        decoded = [(outcome, decode_events(outcome.events)) for outcome in outcomes]
-        for _, events in decoded:
-            for event in events:
-                if event.kind is EventKind.INSTRUMENT_LISTED:
-                    self._by_name.clear()
-        return decoded
+    # --- following -------------------------------------------------------------------------------
+
+    def take(self, outcomes: list[Outcome]) -> list[Taken]:
+        """Follow a group of durable outcomes. Call it right after their commit, in order."""
+        return [self._take(outcome) for outcome in outcomes]
+
+    def _take(self, outcome: Outcome) -> Taken:
+        events = wire.decode_events(outcome.events) if outcome.events else []
+        for event in events:
+            if event.kind is EventKind.ACCOUNT_OPENED:
+                self.directory.opened(event, outcome.message)
+            elif event.kind is EventKind.PRICE_UPDATED:
+                self._marked_ms[event.extra] = outcome.stamp_ms
+            elif event.kind in (EventKind.INSTRUMENT_LISTED, EventKind.ASSET_LISTED):
+                # The engine holds just what is durable while a group is being published.
+                self._read_listings()
+        self.open_interest.take(events)
+        trades = self._tape.take(outcome.sequence, outcome.stamp_ms, outcome.message, events)
+        if trades:
+            self._trades_of[outcome.sequence] = trades
+            if len(self._trades_of) > TRADES_KEPT:
+                del self._trades_of[next(iter(self._trades_of))]
+        for trade in trades:
+            self.day(trade.instrument).add(trade.stamp_ms, trade.price_ticks, trade.size_lots)
+        orders = self.orders.take(outcome.stamp_ms, events, trades, self.directory.account_id)
+        levels = self.books.take(events)
+        if any(event.kind is EventKind.PRICE_UPDATED for event in events):
+            self._read_premiums()
+        return Taken(outcome, events, trades, orders, levels)
+
+    def _read_listings(self) -> None:
+        self._assets = [dict(view) for view in self.engine.assets()]
+        for view in self.engine.instruments():
+            if view["name"] in self._by_name:
+                continue
+            number = view["instrument"]
+            self._by_name[view["name"]] = dict(view)
+            self._names[number] = view["name"]
+            self._scales[number] = InstrumentScale(view["tick_size"], view["lots_per_base"])
+            self.open_interest.listed(number, view["kind"])
+        self._read_premiums()
+
+    def _read_premiums(self) -> None:
+        records = self.engine.tables["instruments"]
+        for number in self._names:
+            self._premium_ppm[number] = int(records[number]["premium_ppm"])
 
     # --- instruments and assets ------------------------------------------------------------------
 
     def instruments(self) -> dict[str, dict[str, Any]]:
-        """Listed instruments by name."""
-        if not self._by_name:
-            for view in self.engine.instruments():
-                self._by_name[view["name"]] = dict(view)
-                self._scales[view["instrument"]] = InstrumentScale.of(
-                    tick_size=view["tick_size"], lots_per_base=view["lots_per_base"]
-                )
+        """Listed instruments by name, as they were listed."""
         return self._by_name
 
     def instrument(self, params: dict[str, Any]) -> dict[str, Any]:
         """The instrument that `instrument_name` names."""
         name = params.get("instrument_name")
-        found = self.instruments().get(str(name))
+        found = self._by_name.get(name) if isinstance(name, str) else None
         if found is None:
-            known = ", ".join(self.instruments())
+            known = ", ".join(self._by_name)
+            shown = repr(name)[:60]
             raise ApiError(
                 INVALID_INSTRUMENT,
-                "instrument_not_found",
-                {"param": "instrument_name", "reason": f"expected one of {known}, got {name!r}"},
+                "invalid_or_unsupported_instrument",
+                {"param": "instrument_name", "reason": f"expected one of {known}, got {shown}"},
             )
         return found
 
+    def view_of(self, instrument: int) -> dict[str, Any]:
+        """The listing of an instrument number."""
+        return self._by_name[self._names[instrument]]
+
     def name_of(self, instrument: int) -> str:
         """Name of an instrument number."""
-        for name, view in self.instruments().items():
-            if view["instrument"] == instrument:
-                return name
-        return str(instrument)
+        return self._names[instrument]
 
     def scale(self, instrument: int) -> InstrumentScale:
         """Units of an instrument."""
-        self.instruments()
         return self._scales[instrument]
+
+    def assets(self) -> list[dict[str, Any]]:
+        """Listed assets, as they were listed."""
+        return self._assets
 
     def currency(self, asset: int) -> str:
         """Name of an asset."""
         return CURRENCIES[asset] if asset < len(CURRENCIES) else f"ASSET{asset}"
 
+    def unit_decimals(self, asset: int) -> int:
+        """Decimals of an asset's unit."""
+        return int(next(v["unit_decimals"] for v in self._assets if v["asset"] == asset))
+
     def asset(self, params: dict[str, Any], name: str = "currency") -> dict[str, Any]:
         """The listed asset that a currency names."""
         value = params.get(name)
-        for view in self.engine.assets():
+        for view in self._assets:
             if self.currency(view["asset"]) == str(value).upper():
-                return dict(view)
-        known = ", ".join(self.currency(view["asset"]) for view in self.engine.assets())
+                return view
+        known = ", ".join(self.currency(view["asset"]) for view in self._assets)
         raise bad_param(name, f"one of {known}", value)
 
     def base_currency(self, view: dict[str, Any]) -> str:
         """Base currency of an instrument, from its name."""
         return str(view["name"]).replace("_", "-").split("-")[0]
 
-    def live_instrument(self, instrument: int) -> dict[str, Any]:
-        """An instrument with its premium and funding index as they are now."""
-        for view in self.engine.instruments():
-            if view["instrument"] == instrument:
-                return dict(view)
-        raise bad_param("instrument", "a listed instrument", instrument)
+    def currencies_of(self, view: dict[str, Any]) -> set[str]:
+        """What a `currency` filter may say to mean this instrument: base or quote."""
+        return {self.base_currency(view), CURRENCIES[0]}
+
+    def instruments_of_currency(self, params: dict[str, Any]) -> list[int] | None:
+        """Instruments whose base or settlement is `currency`; None without a filter."""
+        currency = str(params.get("currency", "any")).upper()
+        if currency == "ANY":
+            return None
+        views = self._by_name.values()
+        return [v["instrument"] for v in views if currency in self.currencies_of(v)]
+
+    # --- marks and figures -----------------------------------------------------------------------
+
+    def mark(self, feed: int) -> tuple[int, int]:
+        """(price in quote units per whole base, updated_at_ms) of a feed; (0, 0) if unpriced."""
+        return self._tape.marks.get(feed, 0), self._marked_ms.get(feed, 0)
 
     def mark_of(self, instrument: int) -> int:
         """The mark, quote units per whole base; 0 before the first price."""
-        return self.index_price(self.live_instrument(instrument)["feed"])[0]
+        return self._tape.marks.get(self._tape.feeds[instrument], 0)
 
-    def open_interest_lots(self, instrument: int) -> int:
-        """Sum of the long positions; counted at most once a second (it looks at every row)."""
-        if now_ms() - self._open_interest_ms >= OPEN_INTEREST_AGE_MS:
-            self._open_interest = self.engine.open_interest()
-            self._open_interest_ms = now_ms()
-        return self._open_interest.get(instrument, 0)
+    def engine_mark(self, feed: int) -> int:
+        """The price in the image, for what is computed from the image (0: none)."""
+        feeds = self.engine.tables["feeds"]
+        return int(feeds[feed]["price"]) if feed < len(feeds) else 0
 
-    def index_price(self, feed: int) -> tuple[int, int]:
-        """(price in quote units per whole base, updated_at_ms) of a feed; (0, 0) if unpriced."""
-        for view in self.engine.feeds():
-            if view["feed"] == feed:
-                return view["price"], view["updated_at_ms"]
-        return 0, 0
+    def premium_ppm(self, instrument: int) -> int:
+        """The premium that funding accrues at."""
+        return self._premium_ppm[instrument]
+
+    def last_price_ticks(self, instrument: int) -> int:
+        """Price of the newest trade; 0 before the first."""
+        return self._tape.last.get(instrument, (0, 0))[0]
+
+    def trades_of(self, sequence: int) -> list[TradeRow]:
+        """The trades of a recent message (an answer asks right after it became durable)."""
+        return self._trades_of.get(sequence, [])
+
+    def day(self, instrument: int) -> DayWindow:
+        """The last day's trading."""
+        found = self._days.get(instrument)
+        if found is None:
+            found = self._days[instrument] = DayWindow()
+        return found
 
     # --- accounts --------------------------------------------------------------------------------
 
-    def accounts_of(self, owner: bytes) -> list[int]:
-        """Indexes of the open accounts of an address."""
-        found = []
-        for subaccount in range(256):
-            index = self.engine.find_account(owner, subaccount)
-            if index is not None:
-                found.append(index)
-            elif subaccount >= 8 and not found:
-                break
-        return found
-
-    def own_account(self, session: Session, params: dict[str, Any]) -> int:
-        """Index of the account to read: `account` (id), else the caller's first one."""
-        assert session.owner is not None
+    def own_account(self, session: Session, params: dict[str, Any]) -> Entry:
+        """The account to read: `account` (id), else the caller's first one."""
+        if session.owner is None:
+            raise unauthorized()
         if "account" in params:
-            try:
-                index = account_index(int(params["account"]))
-            except (TypeError, ValueError):
-                raise bad_param("account", "an account id", params["account"]) from None
-            view = self.engine.account(index)
-            if view is None or view["owner"] != session.owner:
-                raise ApiError(NOT_OWNER, "not_owner_of_account", {"param": "account"})
-            return index
-        own = self.accounts_of(session.owner)
+            entry = self.directory.by_id(parse_integer("account", params["account"]))
+            if entry is None or entry.owner != session.owner:
+                raise ApiError(
+                    NOT_OWNER,
+                    "not_owner_of_account",
+                    {"param": "account", "reason": "no open account of yours has this id"},
+                )
+            return entry
+        own = self.directory.of_owner(session.owner)
         if not own:
             raise ApiError(
                 NOT_FOUND, "account_not_found", {"reason": "deposit first; no account is open"}
             )
         return own[0]
 
-    # --- last trades -----------------------------------------------------------------------------
+    # --- history ---------------------------------------------------------------------------------
 
-    def last(self, instrument: int) -> _Last:
-        """The newest trade of an instrument."""
-        found = self._last.get(instrument)
-        if found is None:
-            found = self._last[instrument] = _Last()
-            rows = self.read_model.trades(instrument, count=1)
-            if rows:
-                found.price_ticks, found.trade_id = rows[0].price_ticks, rows[0].id
-                found.taker_sells = rows[0].taker_sells
-        return found
+    async def history(self, query: Callable[[ReadModel], T]) -> T:
+        """Run a query of the read models in a thread, after all that is durable is in them."""
+
+        def run() -> T:
+            self.read_model.flush()
+            return query(self.read_model)
+
+        return await asyncio.to_thread(run)
+
+    # --- withdrawals -----------------------------------------------------------------------------
+
+    def withdrawal_siblings(self, final: BatchRecord, row: WithdrawalRow) -> list[bytes]:
+        """Proof of a withdrawal under the root that a final batch ends with."""
+        have = len(self._withdrawals)
+        if have > final.withdrawal_count:
+            tree = self._withdrawals.at(final.withdrawal_count)
+            return tree.proof(row.id)
+        # Final batches only move on, and the tree only grows: each leaf is hashed once.
+        leaves = self.read_model.withdrawals(from_id=have, up_to_id=final.withdrawal_count)
+        self._withdrawals.extend(
+            wire.withdrawal_leaf(
+                number=w.id, asset=w.asset, recipient=w.recipient, amount_units=w.amount_units
+            )
+            for w in leaves
+        )
+        assert self._withdrawals.root == final.withdrawal_root, final.number
+        return self._withdrawals.proof(row.id)

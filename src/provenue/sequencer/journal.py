@@ -349,6 +349,11 @@ class Writer:
         """Chain hash after the last appended record (32 bytes)."""
         return self._chain
 
+    @property
+    def has_uncommitted(self) -> bool:
+        """Whether a `commit` has anything to write."""
+        return bool(self._buffer)
+
     def append(self, kind: RecordType, payload: bytes) -> int:
         """Buffer one record; returns its index. Durable only after the next `commit`."""
         if len(payload) >= RECORD_BYTES_MAX:

@@ -12,57 +12,15 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from provenue import wire
+from provenue.sequencer._read_model_writer import SCHEMA, Writer, load_tape
 from provenue.sequencer.sequencer import Outcome
-from provenue.wire import CancelReason, EventKind, FillFlag, Kind
+from provenue.sequencer.tape import Tape, TradeRow
 
 __all__ = ["ReadModel", "TradeRow", "WithdrawalRow"]
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER);
-CREATE TABLE IF NOT EXISTS trades (
-  id INTEGER PRIMARY KEY, sequence INTEGER, stamp_ms INTEGER, instrument INTEGER,
-  price_ticks INTEGER, size_lots INTEGER, taker_sells INTEGER, flags INTEGER,
-  taker INTEGER, maker INTEGER, taker_order TEXT, maker_order TEXT,
-  taker_fee INTEGER, maker_fee INTEGER);
-CREATE INDEX IF NOT EXISTS trades_instrument ON trades (instrument, id);
-CREATE INDEX IF NOT EXISTS trades_taker ON trades (taker, id);
-CREATE INDEX IF NOT EXISTS trades_maker ON trades (maker, id);
-CREATE TABLE IF NOT EXISTS orders (
-  id TEXT PRIMARY KEY, account INTEGER, instrument INTEGER, side INTEGER, bits INTEGER,
-  price_ticks INTEGER, size_lots INTEGER, filled_lots INTEGER, filled_value TEXT, client_id TEXT,
-  state TEXT, reason INTEGER, created_ms INTEGER, updated_ms INTEGER);
-CREATE INDEX IF NOT EXISTS orders_account ON orders (account, created_ms);
-CREATE TABLE IF NOT EXISTS withdrawals (
-  id INTEGER PRIMARY KEY, asset INTEGER, recipient BLOB, amount_units INTEGER,
-  account INTEGER, forced INTEGER, bounced INTEGER, sequence INTEGER, batch INTEGER);
-CREATE TABLE IF NOT EXISTS deposits (
-  sequence INTEGER PRIMARY KEY, account INTEGER, asset INTEGER, amount_units INTEGER,
-  owner BLOB, subaccount INTEGER, batch INTEGER);
-"""
-
-
-class TradeRow(NamedTuple):
-    """One fill. Order ids are decimal text (SQLite integers are signed)."""
-
-    id: int
-    sequence: int
-    stamp_ms: int
-    instrument: int
-    price_ticks: int
-    size_lots: int
-    taker_sells: int
-    flags: int
-    taker: int
-    maker: int
-    taker_order: str
-    maker_order: str
-    taker_fee: int
-    maker_fee: int
 
 
 class WithdrawalRow(NamedTuple):
@@ -88,7 +46,7 @@ class ReadModel:
         self._local = threading.local()
         self._failed: BaseException | None = None
         with self._connect() as db:
-            db.executescript(_SCHEMA)
+            db.executescript(SCHEMA)
         self._thread = threading.Thread(target=self._write_all, name="read-model", daemon=True)
         self._thread.start()
 
@@ -133,16 +91,12 @@ class ReadModel:
     def _write_all(self) -> None:
         try:
             db = self._connect()
+            writer = Writer(db)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, threading.Event):
                     item.set()
-                    continue
-                with db:
-                    for outcome in item:
-                        _write_outcome(db, outcome)
-                    db.execute(
-                        "INSERT OR REPLACE INTO progress VALUES (1, ?)", (item[-1].sequence,)
-                    )
+                elif item:
+                    writer.write(item)
             db.close()
         except BaseException as problem:
             self._failed = problem
@@ -153,54 +107,95 @@ class ReadModel:
     def _rows(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
         return iter(self._db().execute(sql, values).fetchall())
 
-    def trades(
-        self, instrument: int, *, count: int = 10, before_id: int | None = None
-    ) -> list[TradeRow]:
-        """Newest trades of an instrument, newest first."""
-        limit = before_id if before_id is not None else 1 << 62
-        sql = "SELECT * FROM trades WHERE instrument=? AND id<? ORDER BY id DESC LIMIT ?"
-        return [TradeRow(*row) for row in self._rows(sql, instrument, limit, count)]
+    def tape(self) -> Tape:
+        """Where the tape stands behind the last written outcome (flush first)."""
+        return load_tape(self._db())
 
-    def day_stats(self, instrument: int, since_ms: int) -> tuple[int, int, int, int]:
-        """(high_ticks, low_ticks, lots, sum of ticks * lots) of the trades since a time."""
+    def trades(
+        self,
+        instruments: list[int] | None,
+        *,
+        count: int = 10,
+        start_ms: int = 0,
+        end_ms: int = 1 << 62,
+        ascending: bool = False,
+    ) -> list[TradeRow]:
+        """Trades of instruments (None: of all) between two times, newest first or not."""
+        where, values = _instrument_filter(instruments)
+        order = "ASC" if ascending else "DESC"
         sql = (
-            "SELECT max(price_ticks), min(price_ticks), sum(size_lots), "
-            "sum(price_ticks * size_lots) FROM trades WHERE instrument=? AND stamp_ms>=?"
+            f"SELECT * FROM trades WHERE +stamp_ms>=? AND +stamp_ms<=?{where} "
+            f"ORDER BY id {order} LIMIT ?"
         )
-        row = next(self._rows(sql, instrument, since_ms))
-        return row[0] or 0, row[1] or 0, row[2] or 0, row[3] or 0
+        rows = self._rows(sql, start_ms, end_ms, *values, count)
+        return [TradeRow(*row) for row in rows]
+
+    def trades_since(self, since_ms: int) -> Iterator[tuple[int, int, int, int]]:
+        """(instrument, stamp_ms, price_ticks, size_lots) of every trade since a time, in order."""
+        sql = (
+            "SELECT instrument, stamp_ms, price_ticks, size_lots FROM trades "
+            "WHERE stamp_ms>=? ORDER BY id"
+        )
+        return self._rows(sql, since_ms)
 
     def account_trades(
-        self, account: int, *, instrument: int | None = None, count: int = 10
+        self,
+        account_id: int,
+        *,
+        instruments: list[int] | None = None,
+        order_id: int | None = None,
+        count: int = 10,
     ) -> list[TradeRow]:
         """Newest trades in which the account took part, newest first."""
-        where = "" if instrument is None else f" AND instrument={int(instrument)}"
+        where, values = _instrument_filter(instruments)
+        if order_id is not None:
+            where += " AND (taker_order=? OR maker_order=?)"
+            values += [str(order_id), str(order_id)]
         sql = (
             f"SELECT * FROM trades WHERE taker=?{where} UNION "
             f"SELECT * FROM trades WHERE maker=?{where} ORDER BY id DESC LIMIT ?"
         )
-        return [TradeRow(*row) for row in self._rows(sql, account, account, count)]
+        rows = self._rows(sql, account_id, *values, account_id, *values, count)
+        return [TradeRow(*row) for row in rows]
 
     def order(self, order_id: int) -> dict[str, Any] | None:
         """One order, alive or ended, by id."""
         return next(self._orders("WHERE id=?", str(order_id)), None)
 
-    def account_orders(self, account: int, *, count: int = 20) -> list[dict[str, Any]]:
-        """An account's orders, newest first."""
-        return list(
-            self._orders("WHERE account=? ORDER BY created_ms DESC LIMIT ?", account, count)
+    def account_orders(
+        self,
+        account_id: int,
+        *,
+        instruments: list[int] | None = None,
+        unfilled: bool = True,
+        count: int = 20,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """An account's ended orders, newest first; `unfilled` ones, too."""
+        where, values = _instrument_filter(instruments)
+        if not unfilled:
+            where += " AND filled_lots>0"
+        sql = (
+            f"WHERE account=? AND state<>'open'{where} ORDER BY created_ms DESC, rowid DESC "
+            "LIMIT ? OFFSET ?"
         )
+        return list(self._orders(sql, account_id, *values, count, offset))
 
     def _orders(self, where: str, *values: object) -> Iterator[dict[str, Any]]:
         cursor = self._db().execute(f"SELECT * FROM orders {where}", values)
         names = [column[0] for column in cursor.description]
         return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
 
-    def withdrawals(self, *, up_to_id: int | None = None) -> list[WithdrawalRow]:
-        """Leaves of the withdrawal tree by id, ids 0 .. up_to_id - 1 (all when None)."""
+    def withdrawals(self, *, from_id: int = 0, up_to_id: int | None = None) -> list[WithdrawalRow]:
+        """Leaves of the withdrawal tree by id, ids from_id .. up_to_id - 1 (None: all)."""
         limit = up_to_id if up_to_id is not None else 1 << 62
-        sql = "SELECT * FROM withdrawals WHERE id<? ORDER BY id"
-        return [WithdrawalRow(*row) for row in self._rows(sql, limit)]
+        sql = "SELECT * FROM withdrawals WHERE id>=? AND id<? ORDER BY id"
+        return [WithdrawalRow(*row) for row in self._rows(sql, from_id, limit)]
+
+    def account_withdrawals(self, account_id: int, *, count: int = 10) -> list[WithdrawalRow]:
+        """An account's withdrawals, newest first."""
+        sql = "SELECT * FROM withdrawals WHERE account=? ORDER BY id DESC LIMIT ?"
+        return [WithdrawalRow(*row) for row in self._rows(sql, account_id, count)]
 
     def withdrawal(self, withdrawal_id: int) -> WithdrawalRow | None:
         """One withdrawal."""
@@ -209,141 +204,8 @@ class ReadModel:
         return WithdrawalRow(*row) if row else None
 
 
-def _write_outcome(db: sqlite3.Connection, outcome: Outcome) -> None:
-    for event in wire.event_array(outcome.events).tolist():
-        kind = event[0]
-        writer = _WRITERS.get(kind)
-        if writer is not None:
-            writer(db, outcome, event)
-
-
-# Event tuples in the order of EVENT_FIELDS.
-_REASON, _INSTRUMENT, _ACCOUNT, _COUNTER, _ORDER, _COUNTER_ORDER = 1, 2, 3, 4, 5, 6
-_PRICE, _SIZE, _VALUE, _EXTRA = 7, 8, 9, 10
-_Event = tuple[int, ...]
-
-
-def _write_accepted(db: sqlite3.Connection, outcome: Outcome, event: _Event) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,0,'0',?,'open',0,?,?)",
-        (
-            str(event[_ORDER]),
-            event[_ACCOUNT],
-            event[_INSTRUMENT],
-            event[_VALUE],
-            event[_REASON],
-            event[_PRICE],
-            event[_SIZE],
-            str(event[_EXTRA] & ((1 << 64) - 1)),
-            outcome.stamp_ms,
-            outcome.stamp_ms,
-        ),
-    )
-
-
-def _write_fill(db: sqlite3.Connection, outcome: Outcome, event: _Event) -> None:
-    db.execute(
-        "INSERT INTO trades VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            outcome.sequence,
-            outcome.stamp_ms,
-            event[_INSTRUMENT],
-            event[_PRICE],
-            event[_SIZE],
-            int(bool(event[_REASON] & FillFlag.TAKER_SELLS)),
-            event[_REASON],
-            event[_ACCOUNT],
-            event[_COUNTER],
-            str(event[_ORDER]),
-            str(event[_COUNTER_ORDER]),
-            event[_VALUE],
-            event[_EXTRA],
-        ),
-    )
-    for order_id in (event[_ORDER], event[_COUNTER_ORDER]):
-        row = db.execute(
-            "SELECT size_lots, filled_lots, filled_value FROM orders WHERE id=?", (str(order_id),)
-        ).fetchone()
-        if row is None:
-            continue  # a liquidation order has no id
-        filled = row[1] + event[_SIZE]
-        value = int(row[2]) + event[_PRICE] * event[_SIZE]
-        db.execute(
-            "UPDATE orders SET filled_lots=?, filled_value=?, state=?, updated_ms=? WHERE id=?",
-            (
-                filled,
-                str(value),
-                "filled" if filled == row[0] else "open",
-                outcome.stamp_ms,
-                str(order_id),
-            ),
-        )
-
-
-def _write_cancelled(db: sqlite3.Connection, outcome: Outcome, event: _Event) -> None:
-    reason = CancelReason(event[_REASON])
-    db.execute(
-        "UPDATE orders SET state='cancelled', reason=?, updated_ms=? WHERE id=?",
-        (int(reason), outcome.stamp_ms, str(event[_ORDER])),
-    )
-
-
-def _write_deposited(db: sqlite3.Connection, outcome: Outcome, event: _Event) -> None:
-    deposit = wire.decode(outcome.message)
-    assert isinstance(deposit, wire.Deposit)
-    db.execute(
-        "INSERT OR REPLACE INTO deposits VALUES (?,?,?,?,?,?,?)",
-        (
-            outcome.sequence,
-            event[_ACCOUNT],
-            event[_EXTRA],
-            event[_SIZE],
-            bytes(deposit.owner),
-            deposit.subaccount,
-            outcome.batch,
-        ),
-    )
-
-
-def _write_issued(db: sqlite3.Connection, outcome: Outcome, event: _Event) -> None:
-    message = wire.decode(outcome.message)
-    bounced = isinstance(message, wire.Deposit)
-    assert isinstance(message, wire.Deposit | wire.Withdraw | wire.ForcedWithdraw)
-    recipient = message.owner if isinstance(message, wire.Deposit) else message.recipient
-    db.execute(
-        "INSERT OR REPLACE INTO withdrawals VALUES (?,?,?,?,?,?,?,?,?)",
-        (
-            event[_VALUE],
-            event[_EXTRA],
-            bytes(recipient),
-            event[_SIZE],
-            event[_ACCOUNT],
-            int(message.KIND is Kind.FORCED_WITHDRAW),
-            int(bounced),
-            outcome.sequence,
-            outcome.batch,
-        ),
-    )
-
-
-_WRITERS = {
-    EventKind.ORDER_ACCEPTED: _write_accepted,
-    EventKind.FILL: _write_fill,
-    EventKind.ORDER_CANCELLED: _write_cancelled,
-    EventKind.DEPOSITED: _write_deposited,
-    EventKind.WITHDRAWN: _write_issued,
-    EventKind.DEPOSIT_BOUNCED: _write_issued,
-}
-
-
-def replay_into(model: ReadModel, outcomes: Iterable[Outcome], *, group: int = 1_000) -> None:
-    """Hand over many outcomes in groups (rebuilding from the journal)."""
-    waiting: list[Outcome] = []
-    for outcome in outcomes:
-        waiting.append(outcome)
-        if len(waiting) >= group:
-            model.take(waiting)
-            waiting = []
-    if waiting:
-        model.take(waiting)
-    model.flush()
+def _instrument_filter(instruments: list[int] | None) -> tuple[str, list[object]]:
+    if instruments is None:
+        return "", []
+    marks = ",".join("?" * len(instruments))
+    return f" AND instrument IN ({marks})", list(instruments)

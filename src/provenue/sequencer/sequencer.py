@@ -180,8 +180,18 @@ class Sequencer:
         self._continue_pending()
         return outcome
 
+    def submit_all(self, message: bytes) -> list[Outcome]:
+        """The same; the message's outcome, then those of what was continued."""
+        outcome = self.submit(message)
+        start = len(self._outcomes) - 1
+        while self._outcomes[start] is not outcome:
+            start -= 1
+        return self._outcomes[start:]
+
     def turn_batches(self) -> None:
         """Close a batch that is old, and open one when inbox items wait. Call it regularly."""
+        # After a crash between a message and its CONTINUE, that comes before anything else (P6).
+        self._continue_pending()
         batch = self._batch
         if batch is not None and batch.message_count > 0:
             age_ms = self._clock() - self._batch_opened_ms
@@ -198,16 +208,20 @@ class Sequencer:
     # --- batches ---------------------------------------------------------------------------------
 
     def _batch_for(self, message: bytes) -> OpenBatch:
-        batch = self._batch
-        if batch is not None and (
-            batch.bytes_with(message) > self._limits.batch_bytes_max
-            or batch.message_count + 1 > self._limits.batch_messages_max
-        ):
-            self._close_batch()
-            batch = None
-        return batch if batch is not None else self._open_batch()
+        while True:
+            batch = self._batch
+            if batch is None:
+                self._open_batch()
+            elif (
+                batch.bytes_with(message) > self._limits.batch_bytes_max
+                or batch.message_count + 1 > self._limits.batch_messages_max
+            ):
+                self._close_batch()
+            else:
+                # Looked at again after opening: continuing a sweep may have filled the new batch.
+                return batch
 
-    def _open_batch(self) -> OpenBatch:
+    def _open_batch(self) -> None:
         position = self._position
         items = self._waiting_inbox[: constants.BATCH_INBOX_MAX]
         del self._waiting_inbox[: len(items)]
@@ -227,7 +241,6 @@ class Sequencer:
             self._run(batch, item.message, from_inbox=True, stamp_ms=head.stamp_min_ms)
         # An inbox item is never stopped by what is pending, but it may leave a sweep as it was.
         self._continue_pending()
-        return batch
 
     def _close_batch(self) -> None:
         batch = self._batch

@@ -28,7 +28,11 @@ class SequencerService:
 
     def __init__(self, sequencer: Sequencer, *, tick_interval_ms: int, tick: bytes) -> None:
         self._sequencer = sequencer
-        self._queue: deque[tuple[bytes, asyncio.Future[Outcome]]] = deque()
+        self._queue: deque[tuple[bytes, asyncio.Future[list[Outcome]]]] = deque()
+        # Taken from the queue, not yet durable: whatever goes wrong, these callers must hear of it.
+        self._turn: list[asyncio.Future[list[Outcome]]] = []
+        self._turn_timer: asyncio.TimerHandle | None = None
+        self._committing: asyncio.Future[None] | None = None
         self._inbox: list[InboxItem] = []
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
@@ -75,12 +79,25 @@ class SequencerService:
 
     async def submit(self, message: bytes) -> Outcome:
         """Sequence one message; returns when its outcome is durable."""
+        return (await self.enqueue(message))[0]
+
+    def enqueue(self, message: bytes) -> asyncio.Future[list[Outcome]]:
+        """Queue one message now: the order of these calls is the order of sequencing.
+
+        Resolves when durable: the message's outcome, then those of the CONTINUEs it left to do.
+        """
         if self._failed is not None or self._stopping:
             raise SequencerError(f"the sequencer does not take messages: {self._failed}")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._queue.append((message, future))
         self._wake.set()
-        return await future
+        return future
+
+    async def durable(self) -> None:
+        """Return once what the engine holds now is durable, so that it may be shown to anyone."""
+        committing = self._committing
+        if committing is not None:
+            await asyncio.shield(committing)
 
     def offer_inbox(self, items: list[InboxItem]) -> None:
         """New items of the L1 inbox; they run when the next batch opens."""
@@ -94,31 +111,33 @@ class SequencerService:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        self._wake_regularly(loop)
         try:
             while not (self._stopping and not self._queue and not self._inbox):
-                await self._wait_for_work()
-                waiting = self._sequence_group(loop.time())
-                await self._publish(loop, waiting)
+                if not self._queue and not self._inbox and not self._stopping:
+                    await self._wake.wait()
+                self._wake.clear()
+                await self._commit_and_publish(loop, self._sequence_group(loop.time()))
             self._sequencer.close_batch()
-            await self._publish(loop, [])
+            await self._commit_and_publish(loop, [])
             self._sequencer.journal.close()
         except Exception as problem:  # a bug or a dead disk: stop, tell everyone, publish nothing
             self._failed = problem
-            for _, future in self._queue:
+            for future in [*self._turn, *(future for _, future in self._queue)]:
                 if not future.done():
                     future.set_exception(SequencerError(str(problem)))
             self._queue.clear()
+        finally:
+            if self._turn_timer is not None:
+                self._turn_timer.cancel()
 
-    async def _wait_for_work(self) -> None:
-        if not self._queue and not self._inbox and not self._stopping:
-            try:
-                async with asyncio.timeout(TURN_INTERVAL_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-        self._wake.clear()
+    def _wake_regularly(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Batches age and ticks come due without any message.
+        self._wake.set()
+        self._turn_timer = loop.call_later(TURN_INTERVAL_S, self._wake_regularly, loop)
 
-    def _sequence_group(self, now_s: float) -> list[tuple[Outcome, asyncio.Future[Outcome]]]:
+    def _sequence_group(self, now_s: float) -> list[list[Outcome]]:
+        """Sequence what waits; the outcomes of each future in `_turn`."""
         sequencer = self._sequencer
         if self._inbox:
             sequencer.offer_inbox(self._inbox)
@@ -130,25 +149,28 @@ class SequencerService:
         done = []
         for _ in range(min(len(self._queue), GROUP_MAX)):
             message, future = self._queue.popleft()
-            done.append((sequencer.submit(message), future))
+            self._turn.append(future)
+            done.append(sequencer.submit_all(message))
         return done
 
-    async def _publish(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        waiting: list[tuple[Outcome, asyncio.Future[Outcome]]],
+    async def _commit_and_publish(
+        self, loop: asyncio.AbstractEventLoop, done: list[list[Outcome]]
     ) -> None:
         outcomes = self._sequencer.drain()
-        try:
-            await loop.run_in_executor(self._commit_thread, self._sequencer.journal.commit)
-        except Exception as problem:
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(SequencerError(str(problem)))
-            raise
-        for outcome, future in waiting:
+        if self._sequencer.journal.has_uncommitted:  # a snapshot may have committed it all
+            self._committing = loop.run_in_executor(self._commit_thread, self._commit)
+            try:
+                await self._committing
+            finally:
+                self._committing = None
+        if not outcomes:
+            return
+        turn, self._turn = self._turn, []
+        for future, result in zip(turn, done, strict=True):
             if not future.done():
-                future.set_result(outcome)
-        if outcomes:
-            for subscriber in self._subscribers:
-                subscriber(outcomes)
+                future.set_result(result)
+        for subscriber in self._subscribers:
+            subscriber(outcomes)
+
+    def _commit(self) -> None:
+        self._sequencer.journal.commit()

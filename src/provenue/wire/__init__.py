@@ -71,6 +71,7 @@ from provenue.wire._kinds import (
 from provenue.wire._signatures import (
     SignedT,
     address_of,
+    check_canonical,
     recover,
     recover_digest,
     sign,
@@ -135,6 +136,7 @@ __all__ = [
     "Withdraw",
     "WithdrawalTree",
     "address_of",
+    "check_canonical",
     "decode",
     "decode_events",
     "decode_posted",

@@ -13,7 +13,15 @@ from provenue.wire._eip712 import Domain, digest
 from provenue.wire._hashing import keccak256
 from provenue.wire._kinds import Signed
 
-__all__ = ["SignedT", "address_of", "recover", "recover_digest", "sign", "sign_digest"]
+__all__ = [
+    "SignedT",
+    "address_of",
+    "check_canonical",
+    "recover",
+    "recover_digest",
+    "sign",
+    "sign_digest",
+]
 
 _ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _S_MAX: Final = (_ORDER - 1) // 2
@@ -47,14 +55,19 @@ def sign_digest(hash_: bytes, private_key: bytes | PrivateKey) -> bytes:
     return signature[:64] + bytes([signature[64] + 27])
 
 
-def recover_digest(hash_: bytes, signature: bytes) -> bytes:
-    """The address that signed a digest; SignatureError if the form is not canonical."""
+def check_canonical(signature: bytes) -> None:
+    """SignatureError unless the form is the one the program takes: 65 bytes, v 27 or 28, low s."""
     if len(signature) != _SIGNATURE_BYTES:
         raise SignatureError(f"signature: expected 65 bytes, was {len(signature)}")
     if signature[64] not in (27, 28):
         raise SignatureError(f"signature.v: expected 27 or 28, was {signature[64]}")
     if int.from_bytes(signature[32:64], "big") > _S_MAX:
         raise SignatureError("signature.s: expected the lower of the two values, was the higher")
+
+
+def recover_digest(hash_: bytes, signature: bytes) -> bytes:
+    """The address that signed a digest; SignatureError if the form is not canonical."""
+    check_canonical(signature)
     compact = signature[:64] + bytes([signature[64] - 27])
     try:
         public = PublicKey.from_signature_and_message(compact, hash_, hasher=None)

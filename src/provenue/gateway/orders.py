@@ -1,0 +1,201 @@
+"""Orders as clients may see them: live ones and those that ended lately, from durable events only.
+
+Read at once, without the database: an answer to `private/buy` and the user channels come from here.
+Seeded from the engine's image (and the read models, for what the image does not keep).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provenue.engine import Engine
+from provenue.sequencer.tape import TradeRow
+from provenue.wire import CancelReason, Event, EventKind
+
+__all__ = ["CANCEL_REASONS", "Order", "Orders"]
+
+ENDED_KEPT = 20_000
+ORDER_TYPE_BIT, IMMEDIATE_BIT, POST_ONLY_BIT = 1 << 5, 1 << 4, 1
+CANCEL_REASONS = {
+    CancelReason.USER: "user_request",
+    CancelReason.IMMEDIATE_REMAINDER: "immediate_or_cancel",
+    CancelReason.SELF_TRADE: "self_trading",
+    CancelReason.MAKER_MARGIN: "insufficient_margin",
+    CancelReason.LIQUIDATION: "liquidation",
+    CancelReason.FORCED: "forced",
+}
+
+
+@dataclass(slots=True)
+class Order:
+    """One order as it stands. `filled_value` is the sum of ticks times lots of its fills."""
+
+    id: int
+    account: int
+    account_id: int
+    instrument: int
+    side: int
+    bits: int
+    price_ticks: int
+    size_lots: int
+    client_id: int
+    created_ms: int
+    updated_ms: int
+    filled_lots: int = 0
+    filled_value: int = 0
+    state: str = "open"
+    reason: int = 0
+
+    @property
+    def is_market(self) -> bool:
+        """A market order (its price is the bound that the program gave it)."""
+        return bool(self.bits & ORDER_TYPE_BIT)
+
+    @property
+    def is_immediate(self) -> bool:
+        """Immediate or cancel."""
+        return bool(self.bits & IMMEDIATE_BIT)
+
+    @property
+    def is_post_only(self) -> bool:
+        """Post only."""
+        return bool(self.bits & POST_ONLY_BIT)
+
+    @classmethod
+    def of_row(cls, row: dict[str, Any]) -> Order:
+        """From a row of the read models."""
+        return cls(
+            id=int(row["id"]),
+            account=row["account"] & 0xFFFF_FFFF,
+            account_id=row["account"],
+            instrument=row["instrument"],
+            side=row["side"],
+            bits=row["bits"],
+            price_ticks=row["price_ticks"],
+            size_lots=row["size_lots"],
+            client_id=int(row["client_id"]),
+            created_ms=row["created_ms"],
+            updated_ms=row["updated_ms"],
+            filled_lots=row["filled_lots"],
+            filled_value=int(row["filled_value"]),
+            state=row["state"],
+            reason=row["reason"],
+        )
+
+
+class Orders:
+    """Live orders by id and by account, and the newest ended ones."""
+
+    def __init__(self, engine: Engine, find_row: Callable[[int], dict[str, Any] | None]) -> None:
+        self._live: dict[int, Order] = {}
+        self._ended: OrderedDict[int, Order] = OrderedDict()
+        self._of_account: dict[int, dict[int, Order]] = {}
+        used = engine.tables["orders"][: engine.globals("orders_used")]
+        for slot in used["live"].nonzero()[0].tolist():
+            order_id = int(used[slot]["generation"]) << 32 | slot
+            self._add(self._seed(engine, order_id, find_row(order_id)))
+
+    def _seed(self, engine: Engine, order_id: int, row: dict[str, Any] | None) -> Order:
+        if row is not None:
+            return Order.of_row(row)
+        # Without its row, when it came is unknown; what it was filled at is at worst its limit.
+        view = engine.order(order_id)
+        assert view is not None
+        account = engine.account(view["account"])
+        assert account is not None
+        filled = view["size_lots"] - view["remaining_lots"]
+        return Order(
+            id=order_id,
+            account=view["account"],
+            account_id=account["account_id"],
+            instrument=view["instrument"],
+            side=view["side"],
+            bits=view["flags"],
+            price_ticks=view["price_ticks"],
+            size_lots=view["size_lots"],
+            client_id=view["client_id"],
+            created_ms=engine.now_ms,
+            updated_ms=engine.now_ms,
+            filled_lots=filled,
+            filled_value=filled * view["price_ticks"],
+        )
+
+    def get(self, order_id: int) -> Order | None:
+        """An order that is live or ended lately."""
+        return self._live.get(order_id) or self._ended.get(order_id)
+
+    def of_account(self, account: int) -> list[Order]:
+        """The live orders of an account, oldest first."""
+        return list(self._of_account.get(account, {}).values())
+
+    def take(
+        self,
+        stamp_ms: int,
+        events: Sequence[Event],
+        trades: Sequence[TradeRow],
+        account_id: Callable[[int], int],
+    ) -> list[Order]:
+        """Take one durable message; the orders it touched, as they then stand."""
+        touched: dict[int, Order] = {}
+        fills = iter(trades)
+        for event in events:
+            if event.kind is EventKind.ORDER_ACCEPTED:
+                order = self._accepted(stamp_ms, event, account_id(event.account))
+                touched[order.id] = order
+            elif event.kind is EventKind.FILL:
+                trade = next(fills)
+                for order_id in (event.order_id, event.counter_order_id):
+                    filled = self._live.get(order_id)
+                    if filled is not None:  # a liquidation order has no id
+                        self._fill(filled, trade)
+                        touched[order_id] = filled
+            elif event.kind is EventKind.ORDER_CANCELLED:
+                cancelled = self._live.get(event.order_id)
+                assert cancelled is not None, event
+                cancelled.reason, cancelled.updated_ms = event.reason, stamp_ms
+                self._end(cancelled, "cancelled")
+                touched[cancelled.id] = cancelled
+        return list(touched.values())
+
+    def _accepted(self, stamp_ms: int, event: Event, account_id: int) -> Order:
+        order = Order(
+            id=event.order_id,
+            account=event.account,
+            account_id=account_id,
+            instrument=event.instrument,
+            side=event.value,
+            bits=event.reason,
+            price_ticks=event.price,
+            size_lots=event.size,
+            client_id=event.extra & ((1 << 64) - 1),
+            created_ms=stamp_ms,
+            updated_ms=stamp_ms,
+        )
+        self._add(order)
+        return order
+
+    def _fill(self, order: Order, trade: TradeRow) -> None:
+        order.filled_lots += trade.size_lots
+        order.filled_value += trade.size_lots * trade.price_ticks
+        order.updated_ms = trade.stamp_ms
+        assert order.filled_lots <= order.size_lots, order
+        if order.filled_lots == order.size_lots:
+            self._end(order, "filled")
+
+    def _add(self, order: Order) -> None:
+        self._live[order.id] = order
+        self._of_account.setdefault(order.account, {})[order.id] = order
+
+    def _end(self, order: Order, state: str) -> None:
+        order.state = state
+        del self._live[order.id]
+        own = self._of_account[order.account]
+        del own[order.id]
+        if not own:
+            del self._of_account[order.account]
+        self._ended[order.id] = order
+        if len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)

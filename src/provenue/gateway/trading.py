@@ -1,0 +1,311 @@
+"""Signed actions in Deribit's naming: orders, cancels, withdrawals, keys.
+
+A call carries the parameters that its owner signed (EIP-712) and the signature. The server writes
+the message from them with integer ticks and lots, so what is sequenced is what was signed, or the
+signature does not fit. Every handler does its checks and queues its message before it returns: what
+one connection sends is sequenced in its order.
+
+Beside Deribit's parameters: `account` (id), `key` (slot, default 0), `nonce`, `expires_at` (ms),
+`signature` (65 bytes in hex).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from provenue import wire
+from provenue._generated.constants import NONE_U16
+from provenue.gateway.admission import Admission
+from provenue.gateway.errors import bad_param, rejected
+from provenue.gateway.numbers import number, parse_integer, units_of
+from provenue.gateway.session import Session
+from provenue.gateway.venue import Venue
+from provenue.gateway.views import order_view, user_trade_view
+from provenue.sequencer.sequencer import Outcome
+from provenue.wire import (
+    Action,
+    Cancel,
+    CancelAll,
+    Code,
+    EventKind,
+    OrderFlag,
+    OrderType,
+    Place,
+    Prices,
+    SetKey,
+    Side,
+    TimeInForce,
+    Withdraw,
+)
+
+__all__ = ["Trading"]
+
+Params = dict[str, Any]
+_TIMES = {
+    "good_til_cancelled": TimeInForce.GOOD_TILL_CANCELLED,
+    "immediate_or_cancel": TimeInForce.IMMEDIATE_OR_CANCEL,
+}
+# Parameters that would change what the order does: ignoring them would be a lie.
+_UNSUPPORTED = (
+    "reduce_only",
+    "trigger",
+    "trigger_price",
+    "trigger_offset",
+    "trigger_fill_condition",
+    "max_show",
+    "display_amount",
+    "refresh_amount",
+    "advanced",
+    "mmp",
+    "valid_until",
+    "linked_order_type",
+    "otoco_config",
+)
+
+
+def _flag(params: Params, name: str, default: bool = False) -> bool:
+    value = params.get(name, default)
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    if not isinstance(value, bool):
+        raise bad_param(name, "true or false", params[name])
+    return value
+
+
+def _bytes(params: Params, name: str, size: int) -> bytes:
+    value = params.get(name)
+    try:
+        raw = bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != size:
+        raise bad_param(name, f"{size} bytes in hex", value)
+    return raw
+
+
+def _integer(params: Params, name: str, largest: int = (1 << 64) - 1) -> int:
+    if name not in params:
+        raise bad_param(name, f"a whole number from 0 to {largest}", None)
+    return parse_integer(name, params[name], largest=largest)
+
+
+def _envelope(params: Params) -> dict[str, Any]:
+    """What every signed action carries."""
+    return {
+        "account": _integer(params, "account"),
+        "key": parse_integer("key", params.get("key", 0), largest=255),
+        "nonce": _integer(params, "nonce"),
+        "expires_at_ms": _integer(params, "expires_at"),
+        "signature": _bytes(params, "signature", 65),
+    }
+
+
+class Trading:
+    """Handlers of signed actions."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._admission = Admission(venue)
+
+    # --- actions by their parameters -------------------------------------------------------------
+
+    def buy(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/buy"""
+        return self._submit(self._place(params, Side.BUY))
+
+    def sell(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/sell"""
+        return self._submit(self._place(params, Side.SELL))
+
+    def cancel(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/cancel"""
+        order_id = _integer(params, "order_id")
+        return self._submit(Cancel(order_id=order_id, **_envelope(params)))
+
+    def cancel_all(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/cancel_all: the number of cancelled orders."""
+        return self._submit(CancelAll(instrument=NONE_U16, **_envelope(params)))
+
+    def cancel_all_by_instrument(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/cancel_all_by_instrument"""
+        instrument = self._venue.instrument(params)["instrument"]
+        return self._submit(CancelAll(instrument=instrument, **_envelope(params)))
+
+    def withdraw(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/withdraw: to `address` on the chain, by a proof once its batch is final."""
+        asset = self._venue.asset(params)
+        return self._submit(
+            Withdraw(
+                asset=asset["asset"],
+                amount_units=units_of("amount", params.get("amount"), asset["unit_decimals"]),
+                recipient=_bytes(params, "address", 20),
+                **_envelope(params),
+            )
+        )
+
+    def set_key(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/set_key: give a session key its rights, or (address zero) take them."""
+        return self._submit(
+            SetKey(
+                slot=_integer(params, "slot", 255),
+                key_address=_bytes(params, "key_address", 20),
+                scope=_integer(params, "scope", 255),
+                key_expires_at_ms=parse_integer("key_expires_at", params.get("key_expires_at", 0)),
+                **_envelope(params),
+            )
+        )
+
+    def _place(self, params: Params, side: Side) -> Place:
+        view = self._venue.instrument(params)
+        scale = self._venue.scale(view["instrument"])
+        for name in _UNSUPPORTED:
+            if params.get(name) not in (None, False, "false", ""):
+                raise bad_param(name, "it to be left out: this venue has no such orders", "it")
+        order_type, time_in_force = self._kind(params)
+        has_price = params.get("price") is not None
+        if order_type is OrderType.LIMIT and not has_price:
+            raise bad_param("price", "a price (a limit order needs one)", None)
+        label = params.get("label") or params.get("clientOrderId") or 0
+        return Place(
+            instrument=view["instrument"],
+            side=side,
+            order_type=order_type,
+            time_in_force=time_in_force,
+            flags=self._flags(params),
+            price_ticks=scale.ticks("price", params["price"]) if has_price else 0,
+            size_lots=scale.lots("amount", params.get("amount")),
+            client_id=parse_integer("label", label),
+            **_envelope(params),
+        )
+
+    @staticmethod
+    def _kind(params: Params) -> tuple[OrderType, TimeInForce]:
+        kind = params.get("type", "limit")
+        given = params.get("time_in_force")
+        if given is not None and given not in _TIMES:
+            raise bad_param("time_in_force", " or ".join(_TIMES), given)
+        if kind == "limit":
+            return OrderType.LIMIT, _TIMES[given or "good_til_cancelled"]
+        if kind == "market":
+            # The only one there is for a market order, whatever a client's default says.
+            return OrderType.MARKET, TimeInForce.IMMEDIATE_OR_CANCEL
+        raise bad_param("type", "limit or market", kind)
+
+    @staticmethod
+    def _flags(params: Params) -> int:
+        if not _flag(params, "post_only"):
+            return 0
+        if not _flag(params, "reject_post_only", True):
+            raise bad_param(
+                "reject_post_only",
+                "true with post_only (a post-only order that would trade is rejected, never moved)",
+                params["reject_post_only"],
+            )
+        return OrderFlag.POST_ONLY
+
+    # --- whole messages --------------------------------------------------------------------------
+
+    def submit(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """public/submit: any signed message, in hex; what a fast client uses."""
+        message = self._admission.decode(params.get("message"))
+        return self._submit(message, wrapped=True)
+
+    def relay_prices(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """public/relay_prices: a signer's vector; anyone may relay it."""
+        message = self._admission.decode(params.get("message"))
+        if not isinstance(message, Prices):
+            raise bad_param("message", "a PRICES message", message.KIND.name)
+        return self._submit(message)
+
+    # --- sequencing ------------------------------------------------------------------------------
+
+    def _submit(self, message: Action | Prices, *, wrapped: bool = False) -> Awaitable[Any]:
+        """Check and queue now; what is awaited is only the journal."""
+        self._admission.check(message)
+        try:
+            data = wire.encode(message)
+        except wire.EncodeError as problem:
+            raise bad_param("params", str(problem), message.KIND.name) from None
+        future = self._venue.service.enqueue(data)
+        return self._finish(message, future, wrapped)
+
+    async def _finish(
+        self, message: Action | Prices, future: asyncio.Future[list[Outcome]], wrapped: bool
+    ) -> Any:
+        outcomes = await future
+        first = outcomes[0]
+        if first.code != Code.OK:
+            raise rejected(first.code, first.sequence)
+        result = _RESULTS[type(message)](self, message, outcomes)
+        if not wrapped:
+            return result
+        return {"sequence": first.sequence, "batch": first.batch, "result": result}
+
+    def _placed(self, message: Place, outcomes: list[Outcome]) -> Params:
+        (accepted, *_) = wire.decode_events(outcomes[0].events)
+        assert accepted.kind is EventKind.ORDER_ACCEPTED
+        order = self._venue.orders.get(accepted.order_id)
+        assert order is not None
+        taker_order = str(order.id)
+        rows = [
+            row
+            for outcome in outcomes
+            for row in self._venue.trades_of(outcome.sequence)
+            if row.taker_order == taker_order
+        ]
+        return {
+            "order": order_view(self._venue, order),
+            "trades": [user_trade_view(self._venue, r, message.account, order) for r in rows],
+        }
+
+    def _cancelled(self, message: Cancel, _: list[Outcome]) -> Params:
+        order = self._venue.orders.get(message.order_id)
+        assert order is not None
+        return order_view(self._venue, order)
+
+    def _all_cancelled(self, _: CancelAll, outcomes: list[Outcome]) -> int:
+        events = wire.decode_events(outcomes[0].events)
+        return sum(event.kind is EventKind.ORDER_CANCELLED for event in events)
+
+    def _withdrawn(self, message: Withdraw, outcomes: list[Outcome]) -> Params:
+        (event,) = wire.decode_events(outcomes[0].events)
+        decimals = self._venue.unit_decimals(message.asset)
+        return {
+            "id": event.value,
+            "currency": self._venue.currency(message.asset),
+            "amount": number(message.amount_units, 10**decimals),
+            "address": "0x" + message.recipient.hex(),
+            "fee": 0,
+            "state": "confirmed",
+            "transaction_id": None,
+            "created_timestamp": outcomes[0].stamp_ms,
+            "updated_timestamp": outcomes[0].stamp_ms,
+            "batch": outcomes[0].batch,
+        }
+
+    def _key_set(self, message: SetKey, outcomes: list[Outcome]) -> Params:
+        (event,) = wire.decode_events(outcomes[0].events)
+        return {
+            "account": str(message.account),
+            "slot": message.slot,
+            "key_address": "0x" + message.key_address.hex(),
+            "scope": event.value,
+            "key_expires_at": message.key_expires_at_ms,
+        }
+
+    def _priced(self, _: Prices, outcomes: list[Outcome]) -> Params:
+        events = wire.decode_events(outcomes[0].events)
+        updated = [e.extra for e in events if e.kind is EventKind.PRICE_UPDATED]
+        return {"sequence": outcomes[0].sequence, "updated_feeds": updated}
+
+
+_RESULTS: dict[type[Action | Prices], Callable[[Trading, Any, list[Outcome]], Any]] = {
+    Place: Trading._placed,
+    Cancel: Trading._cancelled,
+    CancelAll: Trading._all_cancelled,
+    Withdraw: Trading._withdrawn,
+    SetKey: Trading._key_set,
+    Prices: Trading._priced,
+}

@@ -1,0 +1,111 @@
+"""The tape: fills as trades, with what events alone do not say (ids, marks, account generations).
+
+A trade's id is its place in the journal: `sequence * EVENTS_MAX + index of the event`. So ids rise,
+never repeat, and are the same in every copy that is made from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from provenue import wire
+from provenue._generated.constants import EVENTS_MAX
+from provenue.wire import Event, EventKind, FillFlag
+
+__all__ = ["HOUSE_ACCOUNT_ID", "Tape", "TradeRow"]
+
+# Account 0 in its first and only generation.
+HOUSE_ACCOUNT_ID = 1 << 32
+
+
+class TradeRow(NamedTuple):
+    """One fill. Accounts are ids (with their generation), order ids decimal text ("0": none)."""
+
+    id: int
+    sequence: int
+    stamp_ms: int
+    instrument: int
+    price_ticks: int
+    size_lots: int
+    flags: int
+    taker: int
+    maker: int
+    taker_order: str
+    maker_order: str
+    taker_fee_units: int
+    maker_fee_units: int
+    mark_units: int
+    tick_direction: int
+
+    @property
+    def taker_sells(self) -> bool:
+        """Whether the taker sold."""
+        return bool(self.flags & FillFlag.TAKER_SELLS)
+
+
+@dataclass(slots=True)
+class Tape:
+    """Follows outcomes in order and turns their fills into trades."""
+
+    generations: dict[int, int] = field(default_factory=dict)
+    """Account index -> generation; an index is used again when its account was empty."""
+    marks: dict[int, int] = field(default_factory=dict)
+    """Feed -> price in quote units per whole base."""
+    feeds: dict[int, int] = field(default_factory=dict)
+    """Instrument -> feed."""
+    last: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Instrument -> (price_ticks, tick_direction) of its newest trade."""
+
+    def account_id(self, index: int) -> int:
+        """The id of the account that has this index now."""
+        return self.generations.get(index, 1) << 32 | index
+
+    def take(
+        self, sequence: int, stamp_ms: int, message: bytes, events: Sequence[Event]
+    ) -> list[TradeRow]:
+        """The trades of one durable message."""
+        trades = []
+        for index, event in enumerate(events):
+            if event.kind is EventKind.FILL:
+                trades.append(self._fill(sequence * EVENTS_MAX + index, sequence, stamp_ms, event))
+            elif event.kind is EventKind.PRICE_UPDATED:
+                self.marks[event.extra] = event.price
+            elif event.kind is EventKind.ACCOUNT_OPENED:
+                self.generations[event.account] = event.extra
+            elif event.kind is EventKind.INSTRUMENT_LISTED:
+                listing = wire.decode(message)
+                assert isinstance(listing, wire.ListInstrument)
+                self.feeds[event.instrument] = listing.feed
+        return trades
+
+    def _fill(self, trade_id: int, sequence: int, stamp_ms: int, event: Event) -> TradeRow:
+        direction = self._tick_direction(event.instrument, event.price)
+        self.last[event.instrument] = (event.price, direction)
+        return TradeRow(
+            id=trade_id,
+            sequence=sequence,
+            stamp_ms=stamp_ms,
+            instrument=event.instrument,
+            price_ticks=event.price,
+            size_lots=event.size,
+            flags=event.reason,
+            taker=self.account_id(event.account),
+            maker=self.account_id(event.counter_account),
+            taker_order=str(event.order_id),
+            maker_order=str(event.counter_order_id),
+            taker_fee_units=event.value,
+            maker_fee_units=event.extra,
+            mark_units=self.marks.get(self.feeds.get(event.instrument, -1), 0),
+            tick_direction=direction,
+        )
+
+    def _tick_direction(self, instrument: int, price_ticks: int) -> int:
+        """0 up, 1 the same after up, 2 down, 3 the same after down (Deribit's numbers)."""
+        before = self.last.get(instrument)
+        if before is None:
+            return 0
+        if price_ticks != before[0]:
+            return 0 if price_ticks > before[0] else 2
+        return before[1] | 1
