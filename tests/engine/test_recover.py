@@ -61,6 +61,9 @@ def test_edges_are_those_of_the_precompile(rng: random.Random) -> None:
     for small in range(1, 12):  # about half of these are no x of the curve
         data = digest + _word(27) + _word(small) + _word(s)
         assert preverify([data]) == [_naive(data)]
+        # 29 and 30 would be points whose x is r + n, which exist only for an r this small.
+        beyond = [digest + _word(v_) + _word(small) + _word(s) for v_ in (29, 30)]
+        assert preverify(beyond) == [b"", b""]
 
 
 def test_noise_recovers_as_the_plain_curve_says(rng: random.Random) -> None:
