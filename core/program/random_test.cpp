@@ -78,7 +78,7 @@ private:
         fields.price_ticks = mark - 40 + random_.below(81);
         // The second perpetual's feed goes its own way.
         if (fields.instrument == 2) fields.price_ticks = 1'000 + random_.below(20);
-        fields.size_lots = random_.one_in(4) ? random_.between(1, 400'000) : random_.between(1, 900);
+        fields.size_lots = random_.between(1, random_.one_in(4) ? 400'000 : 900);
         if (random_.one_in(4)) fields.time_in_force = TimeInForce::kImmediateOrCancel;
         if (random_.one_in(6)) {
             fields.type = OrderType::kMarket;

@@ -117,7 +117,7 @@ class Venue {
 public:
     Venue() {
         context_->image = image_.data();
-        for (int i = 0; i < 4; ++i) signers.push_back(address_of(0x5000 + static_cast<uint64_t>(i)));
+        for (uint64_t i = 0; i < 4; ++i) signers.push_back(address_of(0x5000 + i));
     }
 
     // --- applying ---
@@ -200,10 +200,9 @@ public:
         for (const Quote& quote : quotes) {
             message.u16(quote.feed).u64(quote.price);
             Bytes word(32);
-            for (int i = 0; i < 8; ++i) {
-                word[static_cast<size_t>(16 + i)] = static_cast<uint8_t>(quote.feed >> (56 - 8 * i));
-                word[static_cast<size_t>(24 + i)] =
-                    static_cast<uint8_t>(quote.price >> (56 - 8 * i));
+            for (size_t i = 0; i < 8; ++i) {
+                word[16 + i] = static_cast<uint8_t>(quote.feed >> (56 - 8 * i));
+                word[24 + i] = static_cast<uint8_t>(quote.price >> (56 - 8 * i));
             }
             words.insert(words.end(), word.begin(), word.end());
         }
@@ -308,5 +307,20 @@ private:
     std::unique_ptr<Context> context_{new Context{}};
     uint64_t next_nonce_ = 1;
 };
+
+inline OrderFields limit(Side side, uint64_t price, uint64_t size, uint32_t instrument = 0) {
+    return {.instrument = instrument, .side = side, .price_ticks = price, .size_lots = size};
+}
+
+inline int64_t quote_of(Venue& venue, uint32_t account) {
+    return venue.state().balance(account, kQuote);
+}
+
+// The row of an account for an instrument, all zero when it has none.
+inline PositionRecord row_of(Venue& venue, uint32_t account, uint32_t instrument) {
+    RowRef ref;
+    State state = venue.state();
+    return state.find_row(account, instrument, ref) ? state.row(ref) : PositionRecord{};
+}
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE
