@@ -27,9 +27,9 @@ def test_a_mixed_loop_runs_at_the_floor_speed_with_dirty_tracking() -> None:
     mips = []
     for _ in range(5):
         machine.begin_message(0, 0)
-        start = time.perf_counter()
+        start = time.thread_time()  # not slowed by what else runs here
         result = machine.run(_STEPS)
-        mips.append(_STEPS / (time.perf_counter() - start) / 1e6)
+        mips.append(_STEPS / (time.thread_time() - start) / 1e6)
         assert (result.status, result.steps) == (Status.RUNNING, _STEPS)
     print(f"{max(mips):.0f} MIPS")
     assert max(mips) >= _MIPS_MIN, mips
