@@ -22,12 +22,18 @@ STRANGER = make_signers("stranger", 1)[0]
 # What may be wrong in the fields of an order, a withdrawal, ...
 _PLACE: list[dict[str, Any]] = [
     {"instrument": 3}, {"instrument": 4}, {"instrument": 0xFFFF}, {"side": 2}, {"side": 255},
-    {"order_type": 2}, {"time_in_force": 2}, {"order_type": 1, "time_in_force": 0}, {"flags": 2},
+    {"order_type": 2}, {"order_type": 255},
+    {"time_in_force": 2}, {"time_in_force": 99}, {"order_type": 1, "time_in_force": 0},
+    {"flags": 2},
     {"flags": 1, "time_in_force": 1}, {"flags": 255}, {"price_ticks": 0, "order_type": 0},
     {"price_ticks": PRICE_TICKS_MAX + 1}, {"price_ticks": U64_MAX}, {"size_lots": 0},
     {"size_lots": SIZE_LOTS_MAX + 1}, {"size_lots": U64_MAX},
     {"price_ticks": PRICE_TICKS_MAX, "size_lots": SIZE_LOTS_MAX},
     {"instrument": 1, "price_ticks": 1, "size_lots": SIZE_LOTS_MAX, "side": 0},
+    {"instrument": 2, "price_ticks": 1, "size_lots": 100 << 22, "side": 0},
+    {"instrument": 2, "price_ticks": 1, "size_lots": (100 << 22) + 1, "side": 0},
+    {"instrument": 3, "price_ticks": 1 << 23, "size_lots": 1 << 30, "side": 0},
+    {"instrument": 3, "price_ticks": 1 << 23, "size_lots": (1 << 30) + 1, "side": 0},
     {"instrument": 0, "side": 1, "size_lots": 10**8}, {"side": 1, "price_ticks": 1},
     {"side": 0, "price_ticks": PRICE_TICKS_MAX}, {"size_lots": 10**6},
     {"flags": 1, "time_in_force": 0, "order_type": 0, "side": 1, "price_ticks": 1},
@@ -44,7 +50,7 @@ _WITHDRAW: list[dict[str, Any]] = [
     {"amount_units": 1 << 53},
 ]  # fmt: skip
 _SET_KEY: list[dict[str, Any]] = [
-    {"slot": 0}, {"slot": 4}, {"slot": 255}, {"scope": 16}, {"scope": 255},
+    {"slot": 0}, {"slot": 4}, {"slot": 255}, {"scope": 16}, {"scope": 32}, {"scope": 255},
     {"key_address": bytes(20)},
 ]  # fmt: skip
 _CANCEL: list[dict[str, Any]] = [
@@ -233,7 +239,9 @@ def _wrong_prices(stream: "Stream", state: State) -> Item:
     for _ in range(stream.rng.choice((1, 1, 2))):
         entries = stream.rng.choice(entries_choices)
         signer = stream.rng.choice((len(state.signers), 255))
-        at = stream.rng.choice((0, 1, clock + 2_500, U64_MAX, clock - 31_000, clock - 90_000))
+        at = stream.rng.choice(
+            (0, 1, clock + 2_000, clock + 2_001, U64_MAX, clock - 30_000, clock - 30_001)
+        )
         fields |= stream.rng.choice(
             (
                 {"entries": entries, "count": len(entries)},

@@ -1,12 +1,19 @@
 """Orders of random traders: makers on a grid, takers through several makers, high leverage."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.differential.market import Market
 
-from provenue.spec.constants import PRICE_TICKS_MAX, SIZE_LOTS_MAX, Side
-from provenue.spec.margin import equity
+from provenue.spec.book import row_for
+from provenue.spec.constants import (
+    POSITION_NOTIONAL_MAX,
+    PRICE_TICKS_MAX,
+    SIZE_LOTS_MAX,
+    Side,
+)
+from provenue.spec.margin import equity, place_margin_ok
 from provenue.spec.state import Account, Instrument, State
 
 __all__ = ["Trader"]
@@ -40,6 +47,12 @@ class Trader:
         price = price // grid * grid
         small = phase in ("ladder", "stack", "storm")
         size = 1 if small and rng.random() < 0.85 else self._size(state, account, instrument, price)
+        if rng.random() < 0.05:
+            size = self._brim(state, account, index, side, price) + rng.randrange(2)
+        elif rng.random() < 0.01:  # the largest position at this mark, or one lot more
+            mark = max(1, state.mark(instrument))
+            largest = POSITION_NOTIONAL_MAX * instrument.lots_per_base // mark
+            size, price = largest + rng.randrange(2), 1
         flags = int(rng.random() < 0.25)
         immediate = IOC if not flags and rng.random() < 0.08 else GTC
         return self._fields(index, side, LIMIT, immediate, flags, price, size)
@@ -94,6 +107,31 @@ class Trader:
             held = account.balances[instrument.base_asset] // instrument.base_units_per_lot
             size = rng.choice((held, held // 2, held // 10))
         return size or 1
+
+    def queue(self, state: State) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A small order near the mark, and one against it that takes many such."""
+        listed = [i for i, x in enumerate(state.instruments) if x.listed and x.is_perpetual]
+        index = self.rng.choice(listed or [0])
+        side = self.rng.randrange(2)
+        price = self._reference(state, state.instruments[index])
+        maker = self._fields(index, side, LIMIT, GTC, 0, price, 1)
+        immediate = self.rng.choice((GTC, IOC))
+        return maker, self._fields(index, 1 - side, LIMIT, immediate, 0, price, 40)
+
+    @staticmethod
+    def _brim(state: State, account: Account, index: int, side: int, price: int) -> int:
+        """The largest size that the margin check lets pass, by halving."""
+        unit = price * state.instruments[index].quote_per_tick_lot
+        low, high = 0, 1 << 24
+        while high - low > 1:
+            size = (low + high) // 2
+            row = row_for(state, account, index).with_order(side, size, size * unit)
+            after = replace(account, rows=account.rows | {index: row})
+            if place_margin_ok(state, after, index, side, size * unit):
+                low = size
+            else:
+                high = size
+        return low
 
     @staticmethod
     def _fields(

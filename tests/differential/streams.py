@@ -15,7 +15,16 @@ from tests.differential.market import Market
 from tests.differential.orders import Trader
 from tests.differential.wire import Item, Signer, encode, make_signers
 
-from provenue.spec.constants import NONE_U16, PRICE_MAX, SCOPE_ALL, Kind
+from provenue.spec.constants import (
+    ASSET_TOTAL_MAX,
+    MARK_STALE_MS,
+    NONE_U16,
+    PRICE_FRESH_MS,
+    PRICE_MAX,
+    SCOPE_ALL,
+    Kind,
+)
+from provenue.spec.margin import equity, initial_margin, reserved
 from provenue.spec.state import HOUSE, Account, State
 
 __all__ = ["Stream"]
@@ -44,6 +53,7 @@ class Stream:
         self.clock_ms = 1_700_000_000_000 + rng.randrange(10**9)
         self.left = length
         self.doomed = rng.random() < 0.3
+        self.on_edge = False
         self.owners = OWNERS if preset == "minimal" else make_signers("many", 400)
         self.secrets = {s.address: s for s in (*self.owners, *SESSIONS)}
         self.signer_count = rng.choice((1, 2, 3, 4, 8))
@@ -70,7 +80,7 @@ class Stream:
         roll = self.rng.random()
         if self.plan and roll < (0.85 if state.configured else 0.7):
             return self.plan.popleft()
-        if not state.configured or roll > 0.93:
+        if not state.configured or roll > 0.91:
             return self.bad
         if state.pending_taker is not None:
             return self._while_pending(state)
@@ -117,6 +127,9 @@ class Stream:
 
     def _move_time(self, state: State) -> None:
         self.clock_ms = max(self.clock_ms, min(state.now_ms, 1 << 62))
+        if self.on_edge and self.plan:
+            self.on_edge = False
+            return  # the message of this edge comes first
         roll = self.rng.random()
         if roll < 0.985:
             self.clock_ms += self.rng.randint(0, 400)
@@ -126,9 +139,27 @@ class Stream:
             self.clock_ms += self.rng.randint(60_000, 3_600_000)
         elif not self.market.extreme:
             self.clock_ms += self.rng.randint(10**7, 4 * 10**7)
+        if self.rng.random() < 0.02:
+            self._move_to_an_edge(state)
         if self.doomed and self.left < DOOM_MESSAGES and self.rng.random() < 0.3:
             self.clock_ms = self.rng.choice((1 << 63, U64_MAX, U64_MAX - 1_000))
         self.clock_ms = min(self.clock_ms, U64_MAX)
+
+    def _move_to_an_edge(self, state: State) -> None:
+        """To the last millisecond of something's validity, or to the first after it."""
+        choices: list[tuple[int, Make]] = [
+            (feed.updated_at_ms + MARK_STALE_MS, self.place) for feed in state.feeds[:3]
+        ]
+        for by_feed in state.signer_prices:
+            choices += [(e.published_at_ms + PRICE_FRESH_MS, self.prices) for e in by_feed.values()]
+        keys = [key for account in state.accounts for key in account.keys]
+        choices += [(key.expires_at_ms - 1, self.place) for key in keys if key.expires_at_ms]
+        at, make = self.rng.choice(choices)
+        if self.clock_ms < at < self.clock_ms + 70_000:
+            self.clock_ms = at + self.rng.randrange(2)
+            if len(state.accounts) > 1:
+                self.plan.appendleft(make)
+            self.on_edge = True
 
     def item(self, message: bytes, tag: str) -> Item:
         """With the bounds of a batch under way (no upper one yet) or of a posted one."""
@@ -140,7 +171,7 @@ class Stream:
     def stamp(self) -> int:
         """The sequencer's stamp: mostly now, sometimes back, sometimes outside all bounds."""
         roll = self.rng.random()
-        if roll < 0.9:
+        if roll < 0.9 or self.on_edge:
             return self.clock_ms
         if roll < 0.96:
             return max(0, self.clock_ms - self.rng.randint(0, 100_000))
@@ -160,6 +191,7 @@ class Stream:
         self.plan.extend((*assets, *listings, self.set_signers))
         for number in range(8 if self.preset.name == "minimal" else 60):
             self.plan.append(self._rich_deposit(number))
+        self.plan.extend([self.place] * 3)  # before there is any price
         self.plan.extend([self.prices] * (self.quorum + 1))
 
     def genesis(self) -> Item:
@@ -235,8 +267,13 @@ class Stream:
         rng = self.rng
         asset = rng.choices((0, 1, 2), (70, 20, 10))[0]
         amount = rng.choice((1, 10**6, 10**8, 10**9, 10**10, 10**10, 5 * 10**10))
-        if self.market.extreme and rng.random() < 0.2:  # up to the cap of an asset, in the end
+        if self.market.extreme and rng.random() < 0.35:  # up to the cap of an asset, in the end
             asset, amount = rng.choice((0, 1, 2, 2, 2)), 1 << 53
+        room = (
+            ASSET_TOTAL_MAX - state.assets[asset].applied_units + state.assets[asset].issued_units
+        )
+        if 0 < room <= 1 << 53:
+            amount = min(room + rng.choice((-1, 0, 1)), 1 << 53) or 1
         owner = rng.choice(self.owners).address
         if rng.random() < 0.6 and len(state.accounts) > 1:
             account = self.account(state)
@@ -250,6 +287,8 @@ class Stream:
 
     def place(self, state: State) -> Item:
         """An order; half of them of the favourite account of the phase."""
+        if len(state.accounts) < 2:
+            return self.deposit(state)
         account = self.account(state)
         fields = self.trader.order(state, account, self.phase)
         return self.signed(state, Kind.PLACE, account, **fields)
@@ -259,6 +298,20 @@ class Stream:
         some = [self.account(state) for _ in range(3)]
         account = max(some, key=lambda a: a.balances[0])  # who can afford to be deep
         return self.signed(state, Kind.PLACE, account, **self.trader.taker(state, account))
+
+    def deep(self, state: State) -> Item:
+        """Many small orders at one price, then one that takes them all: CONTINUE is needed."""
+        rng = self.rng
+        makers, taker = self.trader.queue(state)
+        for _ in range(rng.randint(5, 12)):
+            self.plan.append(lambda s: self._planned_order(s, dict(makers), richest=False))
+        self.plan.append(lambda s: self._planned_order(s, dict(taker), richest=True))
+        return self.place(state)
+
+    def _planned_order(self, state: State, fields: dict[str, Any], *, richest: bool) -> Item:
+        some = [self.account(state) for _ in range(4 if richest else 2)]
+        account = max(some, key=lambda a: a.balances[0])
+        return self.signed(state, Kind.PLACE, account, key=0, **fields)
 
     def cancel(self, state: State) -> Item:
         """One of the account's orders."""
@@ -277,15 +330,22 @@ class Stream:
     def withdraw(self, state: State) -> Item:
         """All of a balance, a part, or one unit too much."""
         account = self.account(state)
-        fields = self._withdrawal(account)
+        fields = self._withdrawal(state, account)
         return self.signed(state, Kind.WITHDRAW, account, **fields)
 
-    def _withdrawal(self, account: Account) -> dict[str, Any]:
+    def _withdrawal(self, state: State, account: Account) -> dict[str, Any]:
         rng = self.rng
         held = [asset for asset, balance in enumerate(account.balances) if balance > 0] or [0]
         asset = rng.choice(held)
         balance = max(1, account.balances[asset])
         whole = rng.choice((balance, balance // 3 + 1, balance // 50 + 1, balance + 1))
+        if account.rows and rng.random() < 0.4:  # to the last unit that margin leaves, or beyond
+            free = equity(state, account) - initial_margin(state, account)
+            asset, whole = 0, max(1, free + rng.choice((0, 0, 1)))
+        if rng.random() < 0.1:
+            whole = max(
+                1, account.balances[asset] - reserved(state, account, asset) + rng.randrange(2)
+            )
         return {
             "asset": asset, "amount_units": min(whole, 1 << 53),
             "recipient": rng.choice((account.owner, b"\x77" * 20)),
@@ -305,7 +365,7 @@ class Stream:
     def forced_withdraw(self, state: State) -> Item:
         """An owner on L1."""
         account = self.account(state)
-        fields = self._withdrawal(account)
+        fields = self._withdrawal(state, account)
         fields |= {"owner": account.owner, "subaccount": account.subaccount}
         return self.item(encode(Kind.FORCED_WITHDRAW, fields), "FORCED_WITHDRAW")
 
@@ -398,7 +458,9 @@ class Stream:
             "account": account.generation << 32 | account.index,
             "key": key,
             "nonce": self.nonce(account, key & 3),
-            "expires_at_ms": min(U64_MAX, self.clock_ms + self.rng.choice((300, 30_000, 10**7))),
+            "expires_at_ms": min(
+                U64_MAX, self.clock_ms + self.rng.choice((0, 1, 300) + (30_000,) * 40)
+            ),
         } | fields
         signer = signer or self.secrets.get(account.keys[key & 3].address, STRANGER)
         message = encode(kind, fields, signer=signer, domain=state.domain_separator)
@@ -406,7 +468,7 @@ class Stream:
 
 
 _TRADE = {
-    "place": 40, "take": 18, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
+    "place": 40, "take": 18, "deep": 0.7, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
     "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 1,
     "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
 }  # fmt: skip
@@ -417,5 +479,5 @@ _PHASES: dict[str, dict[str, float]] = {
     "exodus": {"withdraw": 50, "cancel_all": 20, "deposit": 25, "prices": 3, "take": 2},
     "crash": _TRADE | {"price_round": 15, "take": 30, "place": 25},
     "arrivals": _TRADE | {"deposit": 60, "withdraw": 25},
-    "storm": {"place": 75, "take": 14, "prices": 3, "price_round": 1, "cancel": 2},
+    "storm": {"place": 75, "take": 14, "deep": 2, "prices": 3, "price_round": 1, "cancel": 2},
 }
