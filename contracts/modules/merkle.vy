@@ -85,23 +85,11 @@ def _root_of_16(w: bytes32[16]) -> bytes32:
 
 @internal
 @pure
-def _last_group(data: Bytes[c.BATCH_BYTES_MAX], at: uint256) -> bytes32:
+def _left_aligned(number: uint256, size: uint256) -> bytes32:
     """
-    @notice The root of the group that begins at `at` and is cut off by the end of the data.
+    @notice The word that begins with `size` (1 to 31) bytes of the number and goes on with zeros.
     """
-    words: bytes32[8] = empty(bytes32[8])
-    whole: uint256 = (len(data) - at) // 32
-    for i: uint256 in range(whole, bound=7):
-        words[i] = extract32(data, at + 32 * i)
-    cut: uint256 = len(data) % 32
-    if cut > 0:
-        # The bytes behind the end are not ours to trust: calldata padding may hold anything.
-        word: uint256 = 0
-        for i: uint256 in range(cut, bound=31):
-            byte: uint256 = convert(slice(data, at + 32 * whole + i, 1), uint256)
-            word = (word << 8) | byte
-        words[whole] = convert(word << (8 * (32 - cut)), bytes32)
-    return self._root_of_8(words)
+    return convert(number << (8 * (32 - size)), bytes32)
 
 
 @internal
@@ -110,6 +98,8 @@ def _posted_root(data: Bytes[c.BATCH_BYTES_MAX]) -> bytes32:
     """
     @notice Root of the lower half of the input quarter: the posted bytes, zeros behind.
     @dev    unchecked: positions are below BATCH_BYTES_MAX, indices below GROUPS_MAX.
+            The data goes to no further function: each would keep a copy, and memory costs by the
+            square.
     """
     if len(data) == 0:
         return _ZEROS[HALF_HEIGHT]
@@ -134,7 +124,21 @@ def _posted_root(data: Bytes[c.BATCH_BYTES_MAX]) -> bytes32:
             )
         )
     if len(data) % GROUP_BYTES != 0:
-        nodes[count] = self._last_group(data, count * GROUP_BYTES)
+        # The last group is cut off by the end of the data.
+        words: bytes32[8] = empty(bytes32[8])
+        at: uint256 = count * GROUP_BYTES
+        whole: uint256 = (len(data) - at) // 32
+        for i: uint256 in range(whole, bound=7):
+            words[i] = extract32(data, at + 32 * i)
+        cut: uint256 = len(data) % 32
+        if cut > 0:
+            # The bytes behind the end are not to be trusted: calldata padding may hold anything.
+            value: uint256 = 0
+            for i: uint256 in range(cut, bound=31):
+                byte: uint256 = convert(slice(data, at + 32 * whole + i, 1), uint256)
+                value = (value << 8) | byte
+            words[whole] = self._left_aligned(value, cut)
+        nodes[count] = self._root_of_8(words)
         count = unsafe_add(count, 1)
 
     height: uint256 = GROUP_HEIGHT

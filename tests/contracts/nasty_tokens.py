@@ -6,9 +6,6 @@ import boa
 
 _BODY = """
 # pragma version 0.4.3
-interface Vault:
-    def deposit(asset: uint16, amount: uint256, owner: address, subaccount: uint8) -> uint256: nonpayable
-
 balanceOf: public(HashMap[address, uint256])
 decimals: public(uint8)
 mode: public(uint256)
@@ -17,8 +14,7 @@ payload: Bytes[8192]
 attacked: public(uint256)
 succeeded: public(uint256)
 
-NO_RETURN: constant(uint256) = 1
-FALSE: constant(uint256) = 2
+SAYS_FALSE: constant(uint256) = 2
 FEE: constant(uint256) = 3
 SENDER_FEE: constant(uint256) = 4
 ATTACK: constant(uint256) = 5
@@ -64,12 +60,12 @@ _RETURNING = """
 @external
 def transfer(to: address, amount: uint256) -> bool:
     self._move(msg.sender, to, amount)
-    return self.mode != FALSE
+    return self.mode != SAYS_FALSE
 
 @external
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     self._move(owner, to, amount)
-    return self.mode != FALSE
+    return self.mode != SAYS_FALSE
 """
 _SILENT = """
 @external
@@ -80,7 +76,7 @@ def transfer(to: address, amount: uint256):
 def transferFrom(owner: address, to: address, amount: uint256):
     self._move(owner, to, amount)
 """
-FALSE, FEE, SENDER_FEE = 2, 3, 4
+SAYS_FALSE, FEE, SENDER_FEE = 2, 3, 4
 
 
 def returning_token() -> Any:

@@ -40,7 +40,7 @@ def test_posted_root_of_random_lengths(merkle: Any, rng: random.Random) -> None:
 
 @pytest.mark.slow
 def test_posted_root_of_every_length_of_the_last_groups(merkle: Any, rng: random.Random) -> None:
-    for length in [*range(1, 1_100), *range(119_700, 120_001, 7), 120_000]:
+    for length in [*range(1, 530), *range(119_801, 120_000, 37)]:
         data = rng.randbytes(length)
         assert merkle.posted_root(data) == naive.root(data, 28), f"{length} bytes"
 
@@ -88,7 +88,8 @@ def test_openings_lead_to_the_root_from_their_place_only(merkle: Any, rng: rando
         leaf = leaves[index] if index < 11 else bytes(32)
         siblings = naive.proof(leaves, index, 32)
         assert merkle.root_from(leaf, index, siblings) == root
-        assert merkle.root_from(leaf, index ^ 1 << rng.randrange(32), siblings) != root
+        if index < 11:
+            assert merkle.root_from(leaf, index ^ 1 << rng.randrange(32), siblings) != root
     siblings = naive.proof(leaves, 0, 29)
     assert merkle.root_from_first(leaves[0], siblings) == naive.tree_root(leaves, 29)
     siblings = naive.proof(leaves, 4095, 12, leaves[-1])

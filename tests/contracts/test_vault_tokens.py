@@ -6,7 +6,7 @@ from typing import Any
 import boa
 import pytest
 
-from tests.contracts.nasty_tokens import FALSE, FEE, SENDER_FEE, returning_token, silent_token
+from tests.contracts.nasty_tokens import FEE, SAYS_FALSE, SENDER_FEE, returning_token, silent_token
 from tests.contracts.system import System
 
 ASSET = 5
@@ -42,7 +42,7 @@ def test_token_that_says_false_is_refused_in_and_out(system: System) -> None:
     token = _register(system, returning_token())
     _deposit(system, 1_000)
     pay = _final_withdrawal(system, 600)
-    token.set_mode(FALSE)
+    token.set_mode(SAYS_FALSE)
     with boa.reverts("vault: transfer failed"):
         _deposit(system, 1_000)
     with boa.reverts("vault: transfer failed"):
