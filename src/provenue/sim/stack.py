@@ -214,14 +214,19 @@ class LocalVenue:
 
     def close(self) -> None:
         """End every process that was started."""
-        for child in self.signers:
-            child.stop()
+        self.stop_signers()
         if self.operator is not None:
             self.operator.stop()
         if self.chain is not None:
             self.chain.stop()
         if self._scratch is not None:
             self._scratch.cleanup()
+
+    def stop_signers(self) -> None:
+        """End the price signers (before the operator, so that they do not complain)."""
+        for child in self.signers:
+            child.stop()
+        self.signers = []
 
     # --- parts -----------------------------------------------------------------------------------
 
