@@ -43,6 +43,8 @@ class Deployment:
 
     chain_id: int = CHAIN_ID
     contracts: dict[str, str] = field(default_factory=lambda: {"Anchor": "0x" + ANCHOR.hex()})
+    assets: tuple[str, ...] = ("USDC", "BTC")
+    block: int = 0
 
 
 class ApiFailure(Exception):  # noqa: N818 - what a test expects

@@ -71,16 +71,20 @@ class Market:
         """public/get_time"""
         return now_ms()
 
-    def status(self, _session: Session, _params: Params) -> Params:
+    async def status(self, _session: Session, _params: Params) -> Params:
         """public/status: how far sequencing and anchoring are."""
         sequencer = self._venue.service.sequencer
-        newest = self._venue.anchor_log.newest(1)
-        final = self._venue.anchor_log.newest_final()
         batch = sequencer.open_batch
-        return {
+        shown = {
             "locked": "false",
             "sequence": sequencer.next_sequence,
+            "inbox_consumed": sequencer.inbox_consumed,
             "open_batch": batch.head.number if batch else None,
+        }
+        await self._venue.service.durable()
+        newest = self._venue.anchor_log.newest(1)
+        final = self._venue.anchor_log.newest_final()
+        return shown | {
             "anchored_batch": newest[0].number if newest else None,
             "final_batch": final.number if final else None,
             "started_ms": self._venue.started_ms,
@@ -101,7 +105,9 @@ class Market:
         deployment = self._venue.deployment
         return {
             "chain_id": deployment.chain_id,
+            "block": deployment.block,
             "contracts": dict(deployment.contracts),
+            "assets": list(deployment.assets),
             "domain": {
                 "name": "Provenue",
                 "version": "1",
@@ -131,6 +137,9 @@ class Market:
             for view in self._venue.assets()
         ]
 
+    def _index_name(self, view: Params) -> str:
+        return f"{self._venue.base_currency(view)}_{self._venue.quote_currency}".lower()
+
     def _instrument(self, view: Params) -> Params:
         scale = self._venue.scale(view["instrument"])
         perpetual = view["kind"] == InstrumentKind.PERPETUAL
@@ -141,14 +150,17 @@ class Market:
             "kind": "future" if perpetual else "spot",
             "instrument_type": "linear",
             "base_currency": base,
-            "quote_currency": "USDC",
-            "counter_currency": "USDC",
-            "price_index": f"{base.lower()}_usdc",
+            "quote_currency": self._venue.quote_currency,
+            "counter_currency": self._venue.quote_currency,
+            "price_index": self._index_name(view),
             "is_active": True,
             "state": "open",
             "contract_size": scale.amount(1),
             "min_trade_amount": scale.amount(1),
             "tick_size": scale.price(1),
+            # Exact integers (ours, not Deribit's): quote units a tick, lots a whole base.
+            "tick_size_units": view["tick_size"],
+            "lots_per_base": view["lots_per_base"],
             "taker_commission": _rate(view["taker_fee_ppm"]),
             "maker_commission": _rate(view["maker_fee_ppm"]),
             "creation_timestamp": self._venue.started_ms,
@@ -156,7 +168,7 @@ class Market:
         }
         if perpetual:
             shown |= {
-                "settlement_currency": "USDC",
+                "settlement_currency": self._venue.quote_currency,
                 "settlement_period": "perpetual",
                 "max_leverage": PPM // view["initial_ppm"],
             }
@@ -260,7 +272,7 @@ class Market:
             "instrument_name": view["name"],
             "creation_timestamp": ticker["timestamp"],
             "base_currency": shown["base_currency"],
-            "quote_currency": "USDC",
+            "quote_currency": self._venue.quote_currency,
             "bid_price": bid,
             "ask_price": ask,
             "mid_price": (bid + ask) / 2 if bid and ask else None,
@@ -305,7 +317,7 @@ class Market:
         """public/get_index_price: `index_name` like btc_usdc."""
         name = str(params.get("index_name", ""))
         for view in self._venue.instruments().values():
-            if f"{self._venue.base_currency(view).lower()}_usdc" == name:
+            if self._index_name(view) == name:
                 price, updated_ms = self._venue.mark(view["feed"])
                 return {"index_price": quote(price), "timestamp": updated_ms}
         raise bad_param("index_name", "the index of a listed instrument, like btc_usdc", name)

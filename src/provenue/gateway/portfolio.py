@@ -43,7 +43,8 @@ class Portfolio:
     def get_account_summary(self, session: Session, params: Params) -> Awaitable[Params]:
         """private/get_account_summary"""
         entry = self._venue.own_account(session, params)
-        asset = self._venue.asset(params if "currency" in params else {"currency": "USDC"})
+        wanted = params.get("currency", self._venue.quote_currency)
+        asset = self._venue.asset({"currency": wanted})
         (found,) = [s for s in self.summaries(entry.index) if s["asset"] == asset["asset"]]
         return self._durable(found | {"id": str(entry.account_id), "type": "main"})
 
@@ -107,8 +108,9 @@ class Portfolio:
             0,
             {
                 "asset": 0,
-                "currency": "USDC",
+                "currency": self._venue.quote_currency,
                 "balance": quote(balance),
+                "balance_units": balance,
                 "equity": quote(margins.equity - collateral),
                 "margin_balance": quote(margins.equity),
                 "available_funds": quote(free),
@@ -132,6 +134,7 @@ class Portfolio:
             "asset": view["asset"],
             "currency": self._venue.currency(view["asset"]),
             "balance": number(units, scale),
+            "balance_units": units,
             "equity": number(units, scale),
             "margin_balance": number(units, scale),
             "available_funds": number(units - reserved, scale),

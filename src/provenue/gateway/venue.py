@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -35,10 +35,8 @@ from provenue.sequencer.service import SequencerService
 from provenue.sequencer.tape import Tape, TradeRow
 from provenue.wire import Domain, Event, EventKind
 
-__all__ = ["CURRENCIES", "DeploymentLike", "Taken", "Venue", "now_ms"]
+__all__ = ["DeploymentLike", "Taken", "Venue", "now_ms"]
 
-# Names of the assets of a deployment by id; the API speaks names, the protocol numbers.
-CURRENCIES = ("USDC", "BTC", "ETH", "SOL")
 DAY_MS = 86_400_000
 # Messages with trades that an answer may still ask for; more than ever are on the way at once.
 TRADES_KEPT = 10_000
@@ -63,6 +61,16 @@ class DeploymentLike(Protocol):
     @property
     def contracts(self) -> Mapping[str, str]:
         """Addresses (hexadecimal) by contract name; `Anchor` is one."""
+        ...
+
+    @property
+    def assets(self) -> Sequence[str]:
+        """Symbols of the assets in the order of their numbers."""
+        ...
+
+    @property
+    def block(self) -> int:
+        """The block in which the deployment was complete."""
         ...
 
 
@@ -213,8 +221,14 @@ class Venue:
         return self._assets
 
     def currency(self, asset: int) -> str:
-        """Name of an asset."""
-        return CURRENCIES[asset] if asset < len(CURRENCIES) else f"ASSET{asset}"
+        """Name of an asset: the API speaks names, the protocol numbers."""
+        names = self.deployment.assets
+        return names[asset] if asset < len(names) else f"ASSET{asset}"
+
+    @property
+    def quote_currency(self) -> str:
+        """Name of asset 0, which everything is priced in."""
+        return self.currency(0)
 
     def unit_decimals(self, asset: int) -> int:
         """Decimals of an asset's unit."""
@@ -224,7 +238,7 @@ class Venue:
         """The listed asset that a currency names."""
         value = params.get(name)
         for view in self._assets:
-            if self.currency(view["asset"]) == str(value).upper():
+            if self.currency(view["asset"]).upper() == str(value).upper():
                 return view
         known = ", ".join(self.currency(view["asset"]) for view in self._assets)
         raise bad_param(name, f"one of {known}", value)
@@ -235,7 +249,7 @@ class Venue:
 
     def currencies_of(self, view: dict[str, Any]) -> set[str]:
         """What a `currency` filter may say to mean this instrument: base or quote."""
-        return {self.base_currency(view), CURRENCIES[0]}
+        return {self.base_currency(view).upper(), self.quote_currency.upper()}
 
     def instruments_of_currency(self, params: dict[str, Any]) -> list[int] | None:
         """Instruments whose base or settlement is `currency`; None without a filter."""

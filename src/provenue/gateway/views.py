@@ -83,7 +83,7 @@ def user_trade_view(venue: Venue, row: TradeRow, account_id: int, order: Order |
         "order_id": row.maker_order if is_maker else row.taker_order,
         "liquidity": "M" if is_maker else "T",
         "fee": quote(row.maker_fee_units if is_maker else row.taker_fee_units),
-        "fee_currency": "USDC",
+        "fee_currency": venue.quote_currency,
         "order_type": "market" if order is not None and order.is_market else "limit",
         "state": order.state if order is not None else "filled",
         "label": str(order.client_id) if order is not None and order.client_id else "",

@@ -150,6 +150,11 @@ class Sequencer:
         """Index of the first inbox item that the sequencer has neither consumed nor waiting."""
         if self._waiting_inbox:
             return self._waiting_inbox[-1].index + 1
+        return self.inbox_consumed
+
+    @property
+    def inbox_consumed(self) -> int:
+        """Inbox items that have been applied (those of the open batch, too)."""
         if self._batch is not None:
             return self._batch.head.inbox_first + self._batch.head.inbox_count
         return self._position.next_inbox
