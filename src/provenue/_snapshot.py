@@ -69,7 +69,7 @@ def write_snapshot(
         with os.fdopen(handle, "wb") as file:
             file.write(_MAGIC + len(text).to_bytes(4, "big") + text)
             file.write(hashlib.sha256(text + numbers).digest() + numbers)
-            file.write(memoryview(data).cast("B") if len(pages) else b"")
+            file.write(data.tobytes())
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
