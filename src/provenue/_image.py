@@ -352,11 +352,11 @@ class ImageReader:
             return
         node = self.tables["nodes"][link - 1]
         children = node["children"]
-        order = range(63, -1, -1) if descending else range(64)
         taken = int(node["bitmap"])
-        for child in order:
-            if taken >> child & 1:
-                yield from self._level_links(int(children[child]), digit + 1, descending=descending)
+        while taken:
+            child = (taken if descending else taken & -taken).bit_length() - 1
+            taken ^= 1 << child
+            yield from self._level_links(int(children[child]), digit + 1, descending=descending)
 
     # --- listings --------------------------------------------------------------------------------
 
