@@ -1,5 +1,7 @@
 """Signed price vectors: medians as a table, what is fresh, whose clock counts."""
 
+from typing import Any
+
 import pytest
 from tests.differential.wire import make_signers
 from tests.spec.venue import MARK, USD, Venue
@@ -57,7 +59,7 @@ def test_a_signers_time_only_rises(venue: Venue) -> None:
     assert venue.publish({0: 71}, published_at_ms=venue.now_ms + 1)[0] == Code.OK
 
 
-def _entries(*pairs: tuple[int, int]) -> dict[str, object]:
+def _entries(*pairs: tuple[int, int]) -> dict[str, Any]:
     return {"entries": list(pairs), "count": len(pairs)}
 
 
@@ -72,7 +74,7 @@ def _entries(*pairs: tuple[int, int]) -> dict[str, object]:
         (_entries((0, 1)) | {"published_at_ms": 0}, "PRICE_NOT_NEWER"),
     ],
 )  # fmt: skip
-def test_vectors(venue: Venue, fields: dict[str, object], code: str) -> None:
+def test_vectors(venue: Venue, fields: dict[str, Any], code: str) -> None:
     venue.now_ms += 10
     assert venue.publish({0: 70}, **fields)[0].name == code
 

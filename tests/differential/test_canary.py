@@ -1,0 +1,63 @@
+"""The streams find planted mistakes: a wrong rounding or a missing check does not stay hidden.
+
+A rule of the specification is replaced by a wrong one; the comparison with the native engine must
+then fail. (A generator that cannot see these would not see them in the engine either.)
+"""
+
+import importlib.util
+from typing import Any
+
+import pytest
+
+from provenue.spec import authorisation, clearing, custody, margin, prices, sweep, trading
+from provenue.spec.margin import equity, initial_margin
+from provenue.spec.state import Account, Order, State
+from tests.differential.compare import Difference, run
+
+pytestmark = pytest.mark.slow
+
+SEEDS, MESSAGES = range(100, 104), 4_000
+
+
+def _floor(a: int, b: int) -> int:
+    return a // b
+
+
+def _no_reducing_makers(state: State, maker: Order, _: int) -> bool:
+    account = state.accounts[maker.account]
+    return equity(state, account) >= initial_margin(state, account)
+
+
+def _last_position(_: State, account: Account) -> int | None:
+    return max((i for i, row in account.rows.items() if row.size_lots), default=None)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "wrong"),
+    [
+        pytest.param(margin, "ceil_div", _floor, id="margin rounded down"),
+        pytest.param(clearing, "ceil_div", _floor, id="fees rounded down"),
+        pytest.param(clearing, "trunc_div", _floor, id="funding index rounded down"),
+        pytest.param(trading, "ceil_div", _floor, id="market sells rounded down"),
+        pytest.param(prices, "trunc_div", _floor, id="premium rounded down"),
+        pytest.param(trading, "_may_make", lambda *_: True, id="makers never checked"),
+        pytest.param(trading, "_may_make", _no_reducing_makers, id="no reducing makers"),
+        pytest.param(margin, "only_reduces", lambda *_: False, id="no reducing orders"),
+        pytest.param(custody, "prices_fresh", lambda *_: True, id="withdrawals on stale prices"),
+        pytest.param(trading, "reserved", lambda *_: 0, id="nothing reserved"),
+        pytest.param(sweep, "_largest_position", _last_position, id="another position first"),
+        pytest.param(prices, "PRICE_FRESH_MS", 30_001, id="a price fresh a millisecond longer"),
+        pytest.param(authorisation, "NONCE_WINDOW", 193, id="a window of one nonce more"),
+    ],
+)
+def test_a_planted_mistake_is_found(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, wrong: Any
+) -> None:
+    if importlib.util.find_spec("provenue.engine") is None:
+        pytest.skip("the native engine is not built: make setup")
+    from provenue.engine import Engine
+
+    monkeypatch.setattr(module, name, wrong)
+    with pytest.raises((Difference, AssertionError)):
+        for seed in SEEDS:
+            run(seed, MESSAGES, Engine)
