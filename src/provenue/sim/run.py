@@ -224,13 +224,13 @@ class _Look:
     def _account(self, name: str, client: Client) -> dict[str, Any]:
         account = client.account()
         position = next(
-            (p for p in client.positions() if p.instrument == "BTC-PERPETUAL" and p.amount), None
+            (p for p in client.positions() if p.instrument == "BTC-PERPETUAL" and p.size), None
         )
         return {
             "name": name,
-            "position": position.amount if position else Decimal(0),
+            "position": position.size if position else Decimal(0),
             "average": position.average_price if position else Decimal(0),
-            "unrealised": position.unrealised if position else Decimal(0),
+            "unrealised": position.profit if position else Decimal(0),
             "equity": account.equity,
             "initial": account.initial_margin,
         }
@@ -264,8 +264,8 @@ def _withdraw(venue: LocalVenue, console: Console) -> None:
         client.cancel_all()
         withdrawal = client.withdraw("USDC", WITHDRAWN_USDC)
         began = time.monotonic()
-        client.wait_final(withdrawal, timeout_s=EXIT_S_MAX - 8)
-        paid = client.claim(withdrawal)
+        # Waits for a final root that proves it, checks the proof here, then has the vault pay.
+        paid = client.claim(withdrawal, timeout_s=EXIT_S_MAX - 8)
         console.print(
             f"withdrawal {withdrawal}: {paid} USDC paid by the vault, "
             f"{time.monotonic() - began:.1f} s after it was asked for"
