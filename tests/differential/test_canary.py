@@ -8,11 +8,11 @@ import importlib.util
 from typing import Any
 
 import pytest
+from tests.differential.compare import Difference, MakeEngine, run
 
 from provenue.spec import authorisation, clearing, custody, margin, prices, sweep, trading
 from provenue.spec.margin import equity, initial_margin
 from provenue.spec.state import Account, Order, State
-from tests.differential.compare import Difference, run
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,11 @@ def _no_reducing_makers(state: State, maker: Order, _: int) -> bool:
 
 def _last_position(_: State, account: Account) -> int | None:
     return max((i for i, row in account.rows.items() if row.size_lots), default=None)
+
+
+def _run_all(make_engine: MakeEngine) -> None:
+    for seed in SEEDS:
+        run(seed, MESSAGES, make_engine)
 
 
 @pytest.mark.parametrize(
@@ -59,5 +64,4 @@ def test_a_planted_mistake_is_found(
 
     monkeypatch.setattr(module, name, wrong)
     with pytest.raises((Difference, AssertionError)):
-        for seed in SEEDS:
-            run(seed, MESSAGES, Engine)
+        _run_all(Engine)
