@@ -37,6 +37,9 @@ Params = dict[str, Any]
 Handler = Callable[[Session, Params], Any | Awaitable[Any]]
 _log = structlog.get_logger(__name__)
 REQUEST_BYTES_MAX = 64 * 1024
+# The JSON decoder recurses, and libraries in this process may have raised Python's recursion limit
+# beyond what the C stack holds: depth is bounded before decoding, by the number of openings.
+OPENINGS_MAX = 500
 
 
 class _Request(msgspec.Struct):
@@ -80,6 +83,9 @@ class Dispatcher:
         started_us = time.time_ns() // 1_000
         if len(raw) > REQUEST_BYTES_MAX:
             reason = f"expected at most {REQUEST_BYTES_MAX} bytes, got {len(raw)}"
+            return self._fail(None, started_us, INVALID_REQUEST, "Invalid request", reason)
+        if _openings(raw) > OPENINGS_MAX:
+            reason = f"expected at most {OPENINGS_MAX} lists and objects"
             return self._fail(None, started_us, INVALID_REQUEST, "Invalid request", reason)
         try:
             request = self._decoder.decode(raw)
@@ -175,6 +181,12 @@ class Dispatcher:
             "testnet": True,
         }
         return Answer(self._encoder.encode(body), good)
+
+
+def _openings(raw: bytes | str) -> int:
+    if isinstance(raw, str):
+        return raw.count("[") + raw.count("{")
+    return raw.count(b"[") + raw.count(b"{")
 
 
 def _id_of(raw: bytes | str) -> int | float | str | None:
