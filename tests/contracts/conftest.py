@@ -1,10 +1,9 @@
-"""The contracts under titanoboa: by the compiler of record, and where it says so by the second too."""
+"""The contracts under titanoboa, by the compiler of record and by the second one."""
 
 from collections.abc import Iterator
 
 import boa
 import pytest
-
 from tests.contracts.system import Sources, System
 
 

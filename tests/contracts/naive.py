@@ -1,4 +1,4 @@
-"""An independent, slow Merkle: the oracle of the contract tests. It shares no code with the product."""
+"""An independent, slow Merkle: the oracle of the contract tests; no code of the product in it."""
 
 import functools
 from collections.abc import Sequence

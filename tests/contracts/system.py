@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import boa
-
 from tests.contracts import naive
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
@@ -103,7 +102,7 @@ class Withdrawal:
 
 
 class Image:
-    """An image by hand: withdrawals at offset 0, and some bytes behind that change with each batch."""
+    """An image by hand: the withdrawal root, and some bytes behind that change with each batch."""
 
     def __init__(self) -> None:
         self.withdrawals: list[Withdrawal] = []
@@ -160,7 +159,8 @@ class System:
         self.usdc = sources.token.deploy("USD Coin", "USDC", 6)
         self.wbtc = sources.token.deploy("Wrapped BTC", "WBTC", 8)
         self.dai = sources.token.deploy("Dai", "DAI", 18)
-        self.inbox = sources.inbox.deploy(self.owner, self.settings["admin_delay_s"], FORCED_FEE_WEI)
+        delay = self.settings["admin_delay_s"]
+        self.inbox = sources.inbox.deploy(self.owner, delay, FORCED_FEE_WEI)
         config = {"operator": self.operator, "inbox": self.inbox.address} | self.settings
         self.anchor = sources.anchor.deploy(self.owner, tuple(config.values()))
         self.vault = sources.vault.deploy(self.owner, self.inbox.address, self.anchor.address)
@@ -168,9 +168,7 @@ class System:
         self.read_items()
         registered = [(0, self.usdc, 6), (1, self.wbtc, 8), (2, self.dai, 8)]
         for asset, token, decimals in registered:
-            self.vault.register_asset(
-                asset, token.address, decimals, 2**56, 10, sender=self.owner
-            )
+            self.vault.register_asset(asset, token.address, decimals, 2**56, 10, sender=self.owner)
         for name, amount in (("operator", 10), ("mallory", 10), ("carol", 1)):
             self.anchor.deposit_bond(sender=getattr(self, name), value=amount * ETHER)
 
@@ -197,7 +195,8 @@ class System:
         token.mint(who, amount_token, sender=who)
         token.approve(self.vault.address, amount_token, sender=who)
         item = self.vault.deposit(asset, amount_token, who, subaccount, sender=who)
-        self.items.append(deposit_message(asset, amount_token // 10 ** (10 * (asset == 2)), who, subaccount))
+        units = amount_token // 10 ** (10 * (asset == 2))
+        self.items.append(deposit_message(asset, units, who, subaccount))
         assert item == len(self.items) - 1
         return item
 

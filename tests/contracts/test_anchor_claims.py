@@ -2,7 +2,6 @@
 
 import boa
 import pytest
-
 from tests.contracts import naive
 from tests.contracts.system import CONFIG, ETHER, FINAL, LIVE, VOID, ZERO, System, now, wait
 
@@ -261,7 +260,8 @@ def test_without_a_winner_all_is_burnt(system: System) -> None:
 
 
 def test_reentrant_claimant_takes_its_bond_once(system: System) -> None:
-    thief = boa.loads("""
+    thief = boa.loads(
+        """
 # pragma version 0.4.3
 interface Anchor:
     def deposit_bond(): payable
@@ -284,7 +284,9 @@ def steal(amount_wei: uint256):
 def __default__():
     if self.again > 0:
         extcall self.anchor.withdraw_bond(self.again)
-""", system.anchor.address)
+""",
+        system.anchor.address,
+    )
     thief.fund(sender=system.mallory, value=4 * ETHER)
     with pytest.raises(boa.BoaError):
         thief.steal(2 * ETHER, sender=system.mallory)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import boa
 import pytest
 from eth.exceptions import Revert
-
 from tests.contracts import naive
 from tests.contracts.system import (
     CONFIG,
@@ -192,31 +191,31 @@ def test_administration_waits_for_the_delay_after_the_seal(system: System) -> No
     message, delay = _signers(), CONFIG["admin_delay_s"]
     with boa.reverts("owned: caller is not the owner"):
         system.inbox.propose_admin(message, sender=system.alice)
-    id = system.inbox.propose_admin(message, sender=system.owner)
+    number = system.inbox.propose_admin(message, sender=system.owner)
     with boa.reverts("owned: caller is not the owner"):
-        system.inbox.enqueue_admin(id, message, sender=system.alice)
+        system.inbox.enqueue_admin(number, message, sender=system.alice)
     wait(delay - 1)
     with boa.reverts("inbox: proposal is not ready"):
-        system.inbox.enqueue_admin(id, message, sender=system.owner)
+        system.inbox.enqueue_admin(number, message, sender=system.owner)
     wait(1)
     with boa.reverts("inbox: not the proposed message"):
-        system.inbox.enqueue_admin(id, _signers(2), sender=system.owner)
-    system.inbox.enqueue_admin(id, message, sender=system.owner)
+        system.inbox.enqueue_admin(number, _signers(2), sender=system.owner)
+    system.inbox.enqueue_admin(number, message, sender=system.owner)
     (event,) = _enqueued(system)
     assert event.message == message
     with boa.reverts("inbox: no such proposal"):
-        system.inbox.enqueue_admin(id, message, sender=system.owner)
+        system.inbox.enqueue_admin(number, message, sender=system.owner)
 
 
 def test_cancelled_proposal_is_gone(system: System) -> None:
-    id = system.inbox.propose_admin(_signers(), sender=system.owner)
+    number = system.inbox.propose_admin(_signers(), sender=system.owner)
     with boa.reverts("owned: caller is not the owner"):
-        system.inbox.cancel_admin(id, sender=system.alice)
-    system.inbox.cancel_admin(id, sender=system.owner)
+        system.inbox.cancel_admin(number, sender=system.alice)
+    system.inbox.cancel_admin(number, sender=system.owner)
     wait(CONFIG["admin_delay_s"])
     with boa.reverts("inbox: no such proposal"):
-        system.inbox.enqueue_admin(id, _signers(), sender=system.owner)
-    for unknown in (id, id + 1):
+        system.inbox.enqueue_admin(number, _signers(), sender=system.owner)
+    for unknown in (number, number + 1):
         with boa.reverts("inbox: no such proposal"):
             system.inbox.cancel_admin(unknown, sender=system.owner)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import boa
 import pytest
-
 from tests.contracts import naive
 from tests.contracts.system import HERE, compile_source
 

@@ -1,14 +1,13 @@
 """Budgets: code size against the chain's limits, gas against what docs/contracts.md states.
 
-Execution gas only, without the transaction's base and calldata cost; `tools/measure_gas.py` measures
-whole transactions on a chain.
+Execution gas only, without the transaction's base and calldata cost; `bench/contract_gas.py`
+measures whole transactions on a chain.
 """
 
 import random
 
 import boa
 import pytest
-
 from tests.contracts import naive
 from tests.contracts.system import CONTINUE, System
 

@@ -4,7 +4,6 @@ import random
 
 import boa
 import pytest
-
 from tests.contracts import naive
 from tests.contracts.system import ZERO, System, Withdrawal
 
@@ -317,9 +316,9 @@ def test_paid_bitmap_keeps_neighbours_apart(funded: System) -> None:
         system.image.issue(USDC, system.carol, 1 + index % 3)
     number, state = system.post_final()
     chosen = (0, 1, 254, 255, 256, 259)
-    for id in chosen:
-        system.withdraw(system.image.withdrawals[id], state, number)
-    paid = {id for id in range(260) if system.vault.is_paid(id)}
+    for chosen_id in chosen:
+        system.withdraw(system.image.withdrawals[chosen_id], state, number)
+    paid = {index for index in range(260) if system.vault.is_paid(index)}
     assert paid == set(chosen)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import boa
 import pytest
-
 from tests.contracts.nasty_tokens import FEE, SAYS_FALSE, SENDER_FEE, returning_token, silent_token
 from tests.contracts.system import System
 
@@ -94,9 +93,7 @@ def test_reentrant_token_gains_nothing(system: System, name: str) -> None:
     }[name]
     # Proof that the attack is real: outside a transfer the same call succeeds.
     with boa.env.anchor():
-        assert boa.env.raw_call(
-            system.vault.address, data=payload, sender=token.address
-        ).is_success
+        assert boa.env.raw_call(system.vault.address, data=payload, sender=token.address).is_success
     token.arm(system.vault.address, payload)
     _deposit(system, 1_000)
     assert (token.attacked(), token.succeeded()) == (1, 0)
@@ -105,4 +102,3 @@ def test_reentrant_token_gains_nothing(system: System, name: str) -> None:
     assert system.vault.accounted(ASSET) == token.balanceOf(system.vault.address) == 2_400
     with boa.reverts("vault: already paid"):
         system.withdraw(withdrawal, state, number)
-

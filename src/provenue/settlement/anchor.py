@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provenue import wire
-from provenue.settlement.chain_types import Receipt
+from provenue.settlement.anchored import AnchoredBatch, ClaimInfo, read_batches, read_claims
+from provenue.settlement.chain_types import BlockId, Receipt
 from provenue.settlement.contract import Contract
 from provenue.settlement.deploy import Deployment
 from provenue.settlement.rpc import ChainError, Rpc
@@ -41,6 +42,7 @@ class AnchorClient:
     def __init__(self, deployment: Deployment, rpc: Rpc, sender: Sender | None = None) -> None:
         self._rpc = rpc
         self._sender = sender
+        self._start_block = deployment.block
         self.contract: Contract = deployment.contract("Anchor", rpc)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -56,6 +58,40 @@ class AnchorClient:
     def final_root(self, batch: int) -> bytes:
         """Image root after a final batch."""
         return bytes(self.contract.call("final_root", batch))
+
+    def start_root(self, batch: int) -> bytes:
+        """Image root that a claim about a batch has to start from."""
+        return bytes(self.contract.call("start_root", batch))
+
+    def next_sequence(self) -> int:
+        """Sequence number of the next batch's first message."""
+        return int(self.contract.call("next_sequence"))
+
+    def inbox_consumed(self) -> int:
+        """Inbox items that batches have consumed: the index of the head."""
+        return int(self.contract.call("inbox_consumed"))
+
+    def forced_mode(self) -> bool:
+        """Whether the head of the inbox is overdue, so that anyone may post."""
+        return bool(self.contract.call("forced_mode"))
+
+    def batches(
+        self, first: int = 0, end: int | None = None, *, to_block: BlockId = "latest"
+    ) -> list[AnchoredBatch]:
+        """Batches read back from L1 transactions and events, and checked against the contract."""
+        count = int(self.contract.call("batch_count", block=to_block)) if end is None else end
+        return read_batches(
+            self.contract, self._rpc, first, count,
+            start_block=self._start_block, to_block=to_block,
+        )  # fmt: skip
+
+    def claims(self, batch: int) -> list[ClaimInfo]:
+        """All claims about a batch, voided ones included."""
+        return read_claims(self.contract, batch)
+
+    def bond_wei(self, claimant: str) -> int:
+        """The bond of a claimant."""
+        return int(self.contract.call("bond_of", claimant))
 
     def challenge_window_s(self) -> int:
         """How long a claim must stand."""
@@ -88,12 +124,7 @@ class AnchorClient:
                 "forced": bool(header.forced),
             },
             [wire.slot_root(message) for message in inbox],
-            {
-                "start_root": start_root,
-                "claim_root": claim.root,
-                "end_root": claim.final_root,
-                "last_siblings": claim.final_proof,
-            },
+            _claim_input(start_root, claim),
             posted,
         )
         data = self.contract.encode("post", *arguments)
@@ -107,6 +138,18 @@ class AnchorClient:
             receipt.tx_hash, receipt.gas_used, self._rpc.head(receipt.block_number).timestamp
         )
 
+    def claim_again(self, batch: int, start_root: bytes, claim: wire.ClaimTree) -> None:
+        """Claim the result of a batch whose claim was voided."""
+        self._send("claim_again", batch, _claim_input(start_root, claim), gas=None)
+
+    def deposit_bond(self, amount_wei: int) -> None:
+        """Add to the sender's bond."""
+        self._send("deposit_bond", gas=None, value=amount_wei)
+
+    def withdraw_bond(self, amount_wei: int) -> None:
+        """Take the sender's bond out; refused while a claim of the sender is open."""
+        self._send("withdraw_bond", amount_wei, gas=None)
+
     def finalize(self) -> int:
         """Make final what can be; the number of final batches then. Nothing to do is no error."""
         try:
@@ -116,7 +159,17 @@ class AnchorClient:
                 raise
         return self.final_count()
 
-    def _send(self, function: str, *arguments: object, gas: int | None) -> Receipt:
+    def _send(self, function: str, *arguments: object, gas: int | None, value: int = 0) -> Receipt:
         if self._sender is None:
             raise ValueError(f"{function}: the client was made without a sender")
-        return self.contract.transact(self._sender, function, *arguments, gas=gas)
+        return self.contract.transact(self._sender, function, *arguments, gas=gas, value=value)
+
+
+def _claim_input(start_root: bytes, claim: wire.ClaimTree) -> dict[str, object]:
+    """The contract's `ClaimInput`."""
+    return {
+        "start_root": start_root,
+        "claim_root": claim.root,
+        "end_root": claim.final_root,
+        "last_siblings": claim.final_proof,
+    }

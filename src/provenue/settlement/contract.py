@@ -61,6 +61,17 @@ class Contract:
         entry = self._function(function, len(args))
         return keccak256(_signature(entry).encode())[:4] + _encode(entry["inputs"], args, function)
 
+    def decode_input(self, function: str, data: bytes) -> dict[str, Any]:
+        """Arguments by name out of calldata; ChainError when it calls another function."""
+        (entry,) = [e for e in self._functions if function in (e["name"], _signature(e))]
+        if data[:4] != keccak256(_signature(entry).encode())[:4]:
+            raise ChainError(f"{function}: expected a call of it, got selector 0x{data[:4].hex()}")
+        try:
+            values = _decode(entry["inputs"], data[4:])
+        except Exception as error:  # eth_abi has many error types, all of them malformed calldata
+            raise ChainError(f"{function}: calldata: {error}") from None
+        return {i["name"]: v for i, v in zip(entry["inputs"], values, strict=True)}
+
     def call(
         self,
         function: str,

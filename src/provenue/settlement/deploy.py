@@ -10,8 +10,8 @@ from provenue import wire
 from provenue.settlement.artifacts import compile_contract
 from provenue.settlement.chain_types import normalise_address
 from provenue.settlement.contract import Contract, deploy
-from provenue.settlement.deploy_config import ConfigError, DeployConfig
-from provenue.settlement.rpc import Rpc
+from provenue.settlement.deploy_config import AssetConfig, ConfigError, DeployConfig
+from provenue.settlement.rpc import ChainError, Rpc
 from provenue.settlement.tx import Account, Sender
 
 __all__ = ["Deployment", "deploy_all"]
@@ -24,6 +24,7 @@ class Deployment(msgspec.Struct, frozen=True):
 
     chain_id: int
     block: int
+    """The last block before the contracts: events are read from there."""
     contracts: dict[str, str]
     """Address by name: Vault, Inbox, Anchor, and each asset's token by its symbol."""
     assets: list[str]
@@ -67,6 +68,8 @@ def deploy_all(
 
     The bond counts for the operator only when owner and operator are the same account.
     """
+    config.check()
+    before = rpc.block_number()
     sender = Sender(rpc, owner)
     delays = config.delays
     tokens = _tokens(sender, config)
@@ -114,7 +117,7 @@ def deploy_all(
     symbols = [asset.symbol for asset in config.assets]
     return Deployment(
         chain_id=rpc.chain_id(),
-        block=rpc.block_number(),
+        block=before,
         contracts={
             "Vault": vault.address,
             "Inbox": inbox.address,
@@ -130,7 +133,7 @@ def _tokens(sender: Sender, config: DeployConfig) -> list[str]:
     found = []
     for asset in config.assets:
         if asset.token is not None:
-            found.append(normalise_address(asset.token))
+            found.append(_existing_token(sender.rpc, asset))
         else:
             artifact = compile_contract("TestToken")
             token = deploy(
@@ -138,6 +141,22 @@ def _tokens(sender: Sender, config: DeployConfig) -> list[str]:
             )
             found.append(token.address)
     return found
+
+
+def _existing_token(rpc: Rpc, asset: AssetConfig) -> str:
+    """The address of a token that is there already, with the decimals that the file says."""
+    address = normalise_address(asset.token or "", f"token of {asset.symbol}")
+    token = Contract(address, compile_contract("TestToken").abi, rpc)
+    try:
+        decimals = int(token.call("decimals"))
+    except ChainError as problem:
+        raise ConfigError(f"token of {asset.symbol}: expected an ERC-20 ({problem})") from None
+    if decimals != asset.token_decimals:
+        raise ConfigError(
+            f"token_decimals of {asset.symbol}: expected {decimals} as the token says, "
+            f"was {asset.token_decimals}"
+        )
+    return address
 
 
 def _setup_messages(config: DeployConfig, tokens: list[str]) -> list[wire.AnyMessage]:

@@ -9,14 +9,11 @@ import msgspec
 
 from provenue import wire
 from provenue._generated.constants import ASSET_TOTAL_MAX, NONE_U16
+from provenue.settlement.deploy_checks import ConfigError, check_config
 
 __all__ = ["AssetConfig", "ConfigError", "Delays", "DeployConfig", "InstrumentConfig", "dev_config"]
 
 ETHER = 10**18
-
-
-class ConfigError(ValueError):
-    """A configuration file cannot be used; the text names the file and the field."""
 
 
 class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,11 +81,19 @@ class DeployConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """From a TOML file; ConfigError names the field that is wrong."""
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-            return msgspec.convert(table, cls)
+            config = msgspec.convert(table, cls)
+            config.check()
+            return config
+        except ConfigError as problem:
+            raise ConfigError(f"{path}: {problem}") from None
         except OSError as problem:
             raise ConfigError(f"{path}: {problem.strerror}") from None
         except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as problem:
             raise ConfigError(f"{path}: {problem}") from None
+
+    def check(self) -> None:
+        """ConfigError, with the field, for what contracts or program would refuse later."""
+        check_config(self)
 
     def asset_number(self, symbol: str) -> int:
         """Number of an asset by its symbol."""

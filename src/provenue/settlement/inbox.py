@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provenue import wire
 from provenue.settlement.chain_types import BlockId
 from provenue.settlement.contract import Contract
 from provenue.settlement.deploy import Deployment
@@ -28,7 +29,7 @@ class InboxClient:
 
     def __init__(self, deployment: Deployment, rpc: Rpc) -> None:
         self._rpc = rpc
-        self._start_block = 0
+        self._start_block = deployment.block
         self.contract: Contract = deployment.contract("Inbox", rpc)
 
     def count(self, block: BlockId = "latest") -> int:
@@ -40,7 +41,9 @@ class InboxClient:
 
         Raises ChainError when the node's events have a gap or disagree with the contract.
         """
-        end = self.count(to_block)
+        # A tag moves: what follows must speak of one block.
+        block = self._rpc.head(to_block).number
+        end = self.count(block)
         if end <= first:
             return []
         found = [
@@ -51,7 +54,7 @@ class InboxClient:
                 int(event.args["enqueued_at"]),
             )
             for event in self.contract.events(
-                "Enqueued", from_block=self._start_block, to_block=to_block
+                "Enqueued", from_block=self._start_block, to_block=block
             )
         ]
         wanted = sorted(
@@ -62,7 +65,23 @@ class InboxClient:
                 f"inbox: expected items {first} to {end - 1} in the node's events, "
                 f"got {[item.index for item in wanted][:10]}"
             )
+        self._check(wanted, block)
         return wanted
+
+    def _check(self, items: list[L1Item], block: int) -> None:
+        """The bytes in the events must lead from one accumulator of the contract to the other."""
+        first, last = items[0], items[-1]
+        accumulator = bytes(self.contract.call("accumulator", first.index, block=block))
+        for item in items:
+            accumulator = wire.inbox_accumulator(accumulator, [item.message])
+            if accumulator != item.accumulator:
+                raise ChainError(f"inbox: item {item.index}: the node's event is not the item")
+        if bytes(self.contract.call("accumulator", last.index + 1, block=block)) != accumulator:
+            raise ChainError(f"inbox: item {last.index}: the node's events are of another chain")
+
+    def pending(self, consumed: int, *, block: BlockId = "latest") -> int:
+        """Items that no batch has consumed; `consumed` as AnchorClient.inbox_consumed says."""
+        return self.count(block) - consumed
 
     def forced_withdraw(
         self, sender: Sender, *, subaccount: int, asset: int, amount_units: int, recipient: str

@@ -84,6 +84,10 @@ class VaultClient:
         """Give a claim to someone else; only its owner may."""
         self.contract.transact(sender, "transfer_claim", proof_claim, to)
 
+    def claim_owner(self, claim: dict[str, Any]) -> str:
+        """Who is paid for a claim, if it is true and not paid."""
+        return str(self.contract.call("claim_owner", claim))
+
     def is_paid(self, withdrawal_id: int) -> bool:
         """Whether a withdrawal has been paid."""
         return bool(self.contract.call("is_paid", withdrawal_id))
@@ -94,8 +98,12 @@ class VaultClient:
 
     def deposited(self) -> list[dict[str, Any]]:
         """Arguments of every Deposited event."""
-        return [event.args for event in self.contract.events("Deposited")]
+        return self._events("Deposited")
 
     def withdrawn(self) -> list[dict[str, Any]]:
         """Arguments of every Withdrawn event."""
-        return [event.args for event in self.contract.events("Withdrawn")]
+        return self._events("Withdrawn")
+
+    def _events(self, name: str) -> list[dict[str, Any]]:
+        found = self.contract.events(name, from_block=self._deployment.block)
+        return [event.args for event in found]

@@ -1,0 +1,151 @@
+"""Batches as L1 has them: everything a watcher needs, out of transactions and events alone.
+
+The posted bytes stand in the calldata of the transaction that posted them (the Anchor refuses to be
+called through a contract), the rest in its event. What a node says is checked against the hash and
+the input root that the contract stored, so a node can withhold a batch but not change one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provenue import wire
+from provenue.settlement.chain_types import BlockId, from_hex, keccak256
+from provenue.settlement.contract import Contract, Event
+from provenue.settlement.rpc import ChainError, Rpc
+
+__all__ = ["AnchoredBatch", "ClaimInfo", "read_batches", "read_claims"]
+
+_STATUS = {1: "live", 2: "void", 3: "final"}
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredBatch:
+    """A posted batch, read back from L1."""
+
+    header: wire.Header
+    data: bytes
+    slot_roots: tuple[bytes, ...]
+    """Of the inbox items it consumes, in order."""
+    message_count: int
+    input_root: bytes
+    poster: str
+    tx_hash: str
+    block_number: int
+
+    @property
+    def number(self) -> int:
+        """The batch's number."""
+        return self.header.batch
+
+    def messages(self, inbox: Sequence[bytes]) -> list[bytes]:
+        """All messages in order of execution; `inbox` are those of its slice, which are checked."""
+        self.check(inbox)
+        return [*inbox, *wire.decode_posted(self.data)]
+
+    def check(self, inbox: Sequence[bytes]) -> None:
+        """ChainError unless header, data and slice make the input root that the contract stored."""
+        if wire.input_root(self.data, self.header, inbox) != self.input_root:
+            raise ChainError(
+                f"batch {self.number}: header, posted bytes and {len(inbox)} inbox items do not "
+                "make the input root that the Anchor stored"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimInfo:
+    """A claim about a batch, as the contract stores it."""
+
+    batch: int
+    index: int
+    claim_root: bytes
+    start_root: bytes
+    end_root: bytes
+    claimant: str
+    claimed_at_s: int
+    held_until_s: int
+    bond_wei: int
+    status: str
+    """live, void or final."""
+
+
+def read_batches(
+    anchor: Contract, rpc: Rpc, first: int, end: int, *, start_block: int, to_block: BlockId
+) -> list[AnchoredBatch]:
+    """Batches first to end - 1 as they are in the chain at `to_block`.
+
+    Raises ChainError where the node's answers have a gap or disagree with the contract.
+    """
+    numbers = list(range(first, end))
+    if not numbers:
+        return []
+    block = rpc.head(to_block).number
+    events = anchor.events("BatchPosted", from_block=start_block, to_block=block, batch=numbers)
+    found = [int(event.args["batch"]) for event in events]
+    if found != numbers:
+        raise ChainError(
+            f"batches: expected {first} to {end - 1} in the node's events, got {found[:10]}"
+        )
+    return [_read(anchor, rpc, event, block) for event in events]
+
+
+def _read(anchor: Contract, rpc: Rpc, event: Event, block: int) -> AnchoredBatch:
+    number, tx_hash = int(event.args["batch"]), event.log.tx_hash
+    raw = rpc.call("eth_getTransactionByHash", tx_hash)
+    if raw is None:
+        raise ChainError(f"batch {number}: the node does not have transaction {tx_hash}")
+    called = anchor.decode_input("post", from_hex(raw["input"], "input"))
+    stored = anchor.call("batch_of", number, block=block)
+    batch = AnchoredBatch(
+        header=_header(event, called),
+        data=bytes(called["data"]),
+        slot_roots=tuple(bytes(root) for root in called["slot_roots"]),
+        message_count=int(event.args["message_count"]),
+        input_root=bytes(stored["input_root"]),
+        poster=str(event.args["poster"]),
+        tx_hash=tx_hash,
+        block_number=event.log.block_number,
+    )
+    if keccak256(batch.data) != bytes(stored["data_hash"]):
+        raise ChainError(f"batch {number}: the node's calldata is not what the Anchor took")
+    return batch
+
+
+def _header(event: Event, called: dict[str, Any]) -> wire.Header:
+    args = event.args
+    return wire.Header(
+        batch=int(args["batch"]),
+        stamp_min_ms=int(args["stamp_min_ms"]),
+        stamp_max_ms=int(args["stamp_max_ms"]),
+        inbox_count=int(args["inbox_count"]),
+        posted_bytes=len(called["data"]),
+        inbox_first=int(args["inbox_first"]),
+        sequence_first=int(args["first_sequence"]),
+        posted_at_s=int(args["posted_at"]),
+        forced=int(args["forced"]),
+        inbox_accumulator=bytes(args["inbox_accumulator"]),
+    )
+
+
+def read_claims(anchor: Contract, batch: int) -> list[ClaimInfo]:
+    """All claims about a batch, voided ones included, in the order they were made."""
+    claims = []
+    for index in range(int(anchor.call("claim_count", batch))):
+        stored = anchor.call("claim_of", batch, index)
+        claims.append(
+            ClaimInfo(
+                batch=batch,
+                index=index,
+                claim_root=bytes(stored["claim_root"]),
+                start_root=bytes(stored["start_root"]),
+                end_root=bytes(stored["end_root"]),
+                claimant=str(stored["claimant"]),
+                claimed_at_s=int(stored["claimed_at"]),
+                held_until_s=int(stored["held_until"]),
+                bond_wei=int(stored["bond_wei"]),
+                status=_STATUS[int(stored["status"])],
+            )
+        )
+    return claims
