@@ -245,8 +245,8 @@ def _wrong_prices(stream: "Stream", state: State) -> Item:
         fields |= stream.rng.choice(
             (
                 {"entries": entries, "count": len(entries)},
-                {"published_at_ms": max(0, at)},
-                {"published_at_ms": max(0, at)},
+                {"published_at_ms": min(U64_MAX, max(0, at))},
+                {"published_at_ms": min(U64_MAX, max(0, at))},
                 {"signer": signer},
             )
         )

@@ -76,10 +76,10 @@ def run(
         item = stream.next(state)
         items.append(item)
         seen = Seen.of(state)
-        code, events = _apply(state, item)
-        coverage.add(seen, item, code, events, state)
-        before, text = text, dump(state)
         try:
+            code, events = _apply(state, item)
+            coverage.add(seen, item, code, events, state)
+            before, text = text, dump(state)
             if engine is not None:
                 _compare(engine, item, code, events, text)
             check_state(state)
@@ -90,6 +90,8 @@ def run(
                 check_dump(text, state.preset.assets_max)
         except AssertionError as error:
             raise Difference(preset, index, str(error), items) from error
+        except Exception as error:  # a fault of either is a difference as well
+            raise Difference(preset, index, f"{type(error).__name__}: {error}", items) from error
     return Result(coverage, text)
 
 
@@ -151,8 +153,8 @@ def replay(items: list[Item], make_engine: MakeEngine, preset: str) -> str | Non
     """What differs after the last item that does, None if nothing does."""
     state, engine = State(preset), make_engine(preset)
     for item in items:
-        code, events = _apply(state, item)
         try:
+            code, events = _apply(state, item)
             _compare(engine, item, code, events, dump(state))
             check_state(state)
         except AssertionError as error:

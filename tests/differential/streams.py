@@ -354,7 +354,7 @@ class Stream:
     def set_key(self, state: State) -> Item:
         """Session keys come, change and go; some expire soon."""
         rng = self.rng
-        expiry = rng.choice((0, 0, self.clock_ms + rng.randint(1, 50_000), 1))
+        expiry = rng.choice((0, 0, min(U64_MAX, self.clock_ms + rng.randint(1, 50_000)), 1))
         address = bytes(20) if rng.random() < 0.15 else rng.choice(SESSIONS).address
         fields: dict[str, Any] = {
             "slot": rng.randint(1, 3), "key_address": address, "scope": rng.randint(0, SCOPE_ALL),
