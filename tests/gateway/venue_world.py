@@ -273,7 +273,9 @@ async def open_gateway(
         )
         if first:
             service.offer_inbox(world.inbox)
-            while not venue.directory.of_owner(address_of(traders - 1)):
+            while True:
+                if venue.directory.of_owner(address_of(traders - 1)):
+                    break
                 await asyncio.sleep(0.01)
         await gateway.set_price(MARK_UNITS)
         try:
