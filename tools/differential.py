@@ -9,6 +9,8 @@ still differs, as a file of messages.
 """
 
 import argparse
+import functools
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -57,9 +59,35 @@ def _chunk(task: Task) -> dict[str, Any]:
     return out
 
 
+def _extension() -> Path | None:
+    """The file of the extension module, None where it is not built."""
+    try:
+        from provenue import engine
+    except ImportError:
+        return None
+    return Path(vars(engine)["_native"].__file__)
+
+
+@functools.cache
+def _what_is_compared() -> str:
+    """A hash of both writings and of the streams: results of older ones are not counted."""
+    files = [
+        *(ROOT / "tests/differential").glob("*.py"),
+        *(ROOT / "src/provenue/spec").glob("*.py"),
+    ]
+    native = _extension()
+    if native is not None:
+        files.append(native)
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def _file(task: Task) -> Path:
     seed, messages, preset, spec_only = task
-    return DONE / f"{preset}-{seed}-{messages}{'-spec' if spec_only else ''}.json"
+    name = f"{preset}-{seed}-{messages}{'-spec' if spec_only else ''}.json"
+    return DONE / _what_is_compared() / name
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
@@ -101,7 +129,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the return value is the exit status."""
     options = _options(arguments)
-    DONE.mkdir(parents=True, exist_ok=True)
+    (DONE / _what_is_compared()).mkdir(parents=True, exist_ok=True)
     tasks = _tasks(options)
     todo = [task for task in tasks if options.again or not _file(task).exists()]
     done = options.messages - sum(task[1] for task in todo)
