@@ -1,6 +1,7 @@
 """The queue: order, bytes, accumulator, who may put what into it, and when."""
 
 from collections.abc import Callable
+from typing import Any
 
 import boa
 import pytest
@@ -22,7 +23,7 @@ from tests.contracts.system import (
 )
 
 
-def _enqueued(system: System) -> list:  # type: ignore[type-arg]
+def _enqueued(system: System) -> list[Any]:
     return [e for e in system.inbox.get_logs() if type(e).__name__ == "Enqueued"]
 
 

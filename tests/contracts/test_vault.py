@@ -1,6 +1,7 @@
 """The vault: what comes in, who is paid, once, and never by a root that is not final."""
 
 import random
+from typing import Any
 
 import boa
 import pytest
@@ -200,7 +201,7 @@ def test_any_flipped_bit_of_a_proof_reverts(funded: System, rng: random.Random) 
         bit = rng.randrange(8 * len(data))
         return (int.from_bytes(data, "big") ^ 1 << bit).to_bytes(len(data), "big")
 
-    def call(claim: tuple, root: bytes, siblings: list, image_siblings: list) -> None:  # type: ignore[type-arg]
+    def call(claim: Any, root: bytes, siblings: list[bytes], image_siblings: list[bytes]) -> None:
         system.vault.withdraw(claim, number, root, siblings, image_siblings, sender=system.bob)
 
     claim = withdrawal.claim
