@@ -27,3 +27,20 @@ if(provenue_engine_bindings AND provenue_engine_parts)
   target_link_libraries(_native PRIVATE provenue_host provenue_machine provenue_preset_main)
 endif()
 install(TARGETS _native LIBRARY DESTINATION provenue)
+
+# What an installed package needs beside its code. A checkout (editable) has them in place; guest
+# ELFs go along when `make guest` has built them before.
+if(NOT "${SKBUILD_STATE}" STREQUAL "editable")
+  install(
+    DIRECTORY ${PROJECT_SOURCE_DIR}/contracts/
+    DESTINATION provenue/contracts
+    FILES_MATCHING
+    PATTERN "*.vy"
+    PATTERN "*.vyi")
+  install(
+    DIRECTORY ${PROJECT_SOURCE_DIR}/build/guest/
+    DESTINATION provenue/guest
+    OPTIONAL
+    FILES_MATCHING
+    PATTERN "*.elf")
+endif()
