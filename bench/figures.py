@@ -1,0 +1,240 @@
+"""Figures of bench/NOTES.md that need no chain: `python bench/figures.py NAME [--repeat N]`.
+
+    engine   messages per second through Python, and the cost of recovering a signer
+    root     what the state root after every message adds
+    p1       engine and guest side by side, messages per second
+    guest    guest instructions of each kind of message that was accepted
+
+The workload is the one of the sequencer's tests: 24 traders on a perpetual and a spot pair, orders
+near the mark, cancels, prices and withdrawals, some noise; preset dev, deterministic by --seed.
+Times are CPU time of this thread, so that other processes disturb less; each round starts anew.
+"""
+
+import argparse
+import collections
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.sequencer.world import World  # noqa: E402
+
+from provenue._generated.constants import BATCH_BYTES_MAX  # noqa: E402
+from provenue.engine import (  # noqa: E402
+    Engine,
+    keccak256,
+    keccak_width,
+    pack,
+    preverify,
+    recover_counters,
+)  # fmt: skip
+from provenue.p1 import BatchCheck, Twin  # noqa: E402
+from provenue.sequencer.recovery import STAMPED_KINDS  # noqa: E402
+from provenue.wire import (  # noqa: E402
+    STAMP_MAX_LIVE,
+    EventKind,
+    Header,
+    Kind,
+    decode_events,
+    encode_posted,
+    sign_digest,
+)  # fmt: skip
+
+PRESET, TRADERS = "dev", 24
+_CONTINUE = bytes((Kind.CONTINUE,))
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What is applied: the items of the inbox, then the posted messages, stamped."""
+
+    inbox: list[bytes]
+    posted: list[bytes]
+    start_ms: int
+
+
+def make_flow(seed: int, count: int) -> Flow:
+    """Run a venue once and keep what it sequenced, CONTINUE included."""
+    world = World(seed, TRADERS)
+    engine, start_ms = Engine(PRESET), world.now_ms
+    inbox = [item.message for item in world.inbox]
+    for message in inbox:
+        engine.apply(message, from_inbox=True, stamp_min_ms=start_ms, stamp_max_ms=STAMP_MAX_LIVE)
+    posted: list[bytes] = []
+
+    def post(message: bytes) -> None:
+        if message and message[0] in STAMPED_KINDS and len(message) >= 9:
+            message = message[:1] + world.now_ms.to_bytes(8, "big") + message[9:]
+        posted.append(message)
+        engine.apply(message, from_inbox=False, stamp_min_ms=start_ms, stamp_max_ms=STAMP_MAX_LIVE)
+        while engine.pending():
+            post(_CONTINUE)
+
+    for message in world.opening_prices():
+        post(message)
+    while len(posted) < count:
+        post(world.message())
+    return Flow(inbox, posted[:count], start_ms)
+
+
+def _opened(flow: Flow) -> Engine:
+    engine = Engine(PRESET)
+    for message in flow.inbox:
+        engine.apply(
+            message, from_inbox=True, stamp_min_ms=flow.start_ms, stamp_max_ms=STAMP_MAX_LIVE
+        )
+    return engine
+
+
+def _one_by_one(flow: Flow) -> float:
+    engine = _opened(flow)
+    began = time.thread_time()
+    for message in flow.posted:
+        engine.apply(
+            message, from_inbox=False, stamp_min_ms=flow.start_ms, stamp_max_ms=STAMP_MAX_LIVE
+        )
+    return time.thread_time() - began
+
+
+def _at_once(flow: Flow, *, roots: bool) -> float:
+    engine = _opened(flow)
+    data, offsets = pack(flow.posted)
+    began = time.thread_time()
+    engine.apply_many(
+        data, offsets, from_inbox=False, stamp_min_ms=flow.start_ms, stamp_max_ms=STAMP_MAX_LIVE,
+        roots=roots,
+    )  # fmt: skip
+    return time.thread_time() - began
+
+
+def _batches(flow: Flow) -> list[tuple[Header, list[bytes], bytes]]:
+    """As the anchoring worker gets them: the inbox by 64 items, then by 120,000 bytes."""
+    slices = [flow.inbox[at : at + 64] for at in range(0, len(flow.inbox), 64)]
+    parts: list[tuple[list[bytes], list[bytes]]] = [(items, []) for items in slices]
+    size = BATCH_BYTES_MAX
+    for message in flow.posted:
+        if size + len(message) + 4 > BATCH_BYTES_MAX:
+            parts.append(([], []))
+            size = 8
+        parts[-1][1].append(message)
+        size += len(message) + 4
+    found, sequence = [], 0
+    for number, (items, messages) in enumerate(parts):
+        posted = encode_posted(messages)
+        header = Header(
+            batch=number, stamp_min_ms=flow.start_ms, stamp_max_ms=STAMP_MAX_LIVE,
+            inbox_count=len(items), posted_bytes=len(posted), sequence_first=sequence,
+        )  # fmt: skip
+        found.append((header, items, posted))
+        sequence += len(items) + len(messages)
+    return found
+
+
+def _twin(flow: Flow) -> tuple[float, list[BatchCheck]]:
+    twin, batches = Twin(PRESET), _batches(flow)
+    began = time.thread_time()
+    checks = [twin.check_batch(*batch) for batch in batches]
+    took_s = time.thread_time() - began
+    assert all(check.ok for check in checks), [check.mismatches for check in checks if check.ok]
+    return took_s, checks
+
+
+def _rates(name: str, flow: Flow, repeat: int, measure: Callable[[], float]) -> float:
+    """Print the median rate of some rounds; the median seconds per message."""
+    times = [measure() / len(flow.posted) for _ in range(repeat)]
+    middle = statistics.median(times)
+    rates = sorted(round(1 / t) for t in times)
+    print(f"{name:<46} {round(1 / middle):>9,}/s  {middle * 1e6:7.2f} us  (all: {rates})")
+    return middle
+
+
+def show_engine(flow: Flow, repeat: int) -> None:
+    """Applying (the flow was made in this process: its signers are remembered), and recovering."""
+    before = recover_counters()[0]
+    _rates("Engine.apply, one by one", flow, repeat, lambda: _one_by_one(flow))
+    _rates("Engine.apply_many", flow, repeat, lambda: _at_once(flow, roots=False))
+    print(f"({recover_counters()[0] - before} signers recovered again meanwhile)")
+    times = []
+    for round_number in range(repeat):
+        inputs = [_recover_input(round_number, number) for number in range(2_000)]
+        began = time.thread_time()
+        preverify(inputs)
+        times.append((time.thread_time() - began) / len(inputs))
+    print(f"recover one signer {statistics.median(times) * 1e6:.1f} us")
+
+
+def _recover_input(round_number: int, number: int) -> bytes:
+    """A signature that was never seen: digest, v, r, s as words."""
+    digest = keccak256(round_number.to_bytes(8, "big") + number.to_bytes(8, "big"))
+    signature = sign_digest(digest, b"\x11" * 32)
+    return digest + signature[64:].rjust(32, b"\0") + signature[:64]
+
+
+def show_root(flow: Flow, repeat: int) -> None:
+    """The same messages with the state root after each, and without."""
+    with_s = _rates("apply_many, root after each", flow, repeat, lambda: _at_once(flow, roots=True))
+    plain_s = _rates("apply_many", flow, repeat, lambda: _at_once(flow, roots=False))
+    print(f"root: {(with_s - plain_s) * 1e6:.2f} us a message, hashing {keccak_width()} lanes wide")
+
+
+def show_p1(flow: Flow, repeat: int) -> None:
+    """Both sides, every written leaf compared, roots and claim made."""
+    steps = sum(int(check.steps.sum()) for check in _twin(flow)[1])
+    middle_s = _rates("Twin.check_batch", flow, repeat, lambda: _twin(flow)[0])
+    count = len(flow.posted)
+    print(
+        f"{steps / count:.0f} instructions a message, {steps / count / middle_s / 1e6:.0f} MIPS of all"
+    )
+
+
+def show_guest(flow: Flow, _repeat: int) -> None:
+    """Instructions are deterministic: one round says it all. Rejects are counted apart."""
+    messages = iter([*flow.inbox, *flow.posted])
+    found: dict[str, list[int]] = collections.defaultdict(list)
+    for check in _twin(flow)[1]:
+        for index, (code, steps) in enumerate(zip(check.codes, check.steps, strict=True)):
+            name = _name(next(messages), int(code), check.events_of(index))
+            found[name].append(int(steps))
+    print(f"{'message':<34} {'count':>7} {'median':>9} {'p99':>9} {'largest':>9}")
+    for name, all_steps in sorted(found.items()):
+        ordered = sorted(all_steps)
+        p99 = ordered[len(ordered) * 99 // 100]
+        middle = ordered[len(ordered) // 2]
+        print(f"{name:<34} {len(ordered):>7,} {middle:>9,} {p99:>9,} {ordered[-1]:>9,}")
+
+
+def _name(message: bytes, code: int, events: bytes) -> str:
+    if code:
+        return "any reject"
+    kind = Kind(message[0])
+    fills = sum(event.kind is EventKind.FILL for event in decode_events(events))
+    if kind is not Kind.PLACE:
+        return kind.name
+    return f"PLACE, {'no fill' if not fills else '1 fill' if fills == 1 else 'more fills'}"
+
+
+SHOWS = {"engine": show_engine, "root": show_root, "p1": show_p1, "guest": show_guest}
+
+
+def main() -> int:
+    """The command line; the return value is the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("name", choices=SHOWS)
+    parser.add_argument("--messages", type=int, default=10_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    for name in ("messages", "repeat"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}: expected at least 1, was {getattr(options, name)}")
+    SHOWS[options.name](make_flow(options.seed, options.messages), options.repeat)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
