@@ -277,7 +277,8 @@ async def open_gateway(
                 if venue.directory.of_owner(address_of(traders - 1)):
                     break
                 await asyncio.sleep(0.01)
-        await gateway.set_price(MARK_UNITS)
+            # A first price only: a later one would sample a premium, and funding would move.
+            await gateway.set_price(MARK_UNITS)
         try:
             yield gateway
         finally:

@@ -23,6 +23,9 @@ from provenue.sequencer.tape import Tape, TradeRow
 __all__ = ["ReadModel", "TradeRow", "WithdrawalRow"]
 
 
+GATHER_S = 0.02
+
+
 class WithdrawalRow(NamedTuple):
     """One leaf of the withdrawal tree (chapter 3.6) and where it came from."""
 
@@ -43,6 +46,7 @@ class ReadModel:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._queue: queue.SimpleQueue[list[Outcome] | threading.Event | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._local = threading.local()
         self._failed: BaseException | None = None
         with self._connect() as db:
@@ -60,6 +64,7 @@ class ReadModel:
         """Wait until everything taken so far is written; raises what stopped the writer."""
         done = threading.Event()
         self._queue.put(done)
+        self._hurry.set()
         while not done.wait(0.1):
             if not self._thread.is_alive():
                 break
@@ -69,6 +74,7 @@ class ReadModel:
     def close(self) -> None:
         """Write what is queued and end the thread."""
         self._queue.put(None)
+        self._hurry.set()
         self._thread.join()
 
     def last_sequence(self) -> int:
@@ -92,15 +98,32 @@ class ReadModel:
         try:
             db = self._connect()
             writer = Writer(db)
-            while (item := self._queue.get()) is not None:
-                if isinstance(item, threading.Event):
-                    item.set()
-                elif item:
-                    writer.write(item)
+            ending = False
+            while not ending:
+                items = self._next_items()
+                outcomes = [o for item in items if isinstance(item, list) for o in item]
+                if outcomes:
+                    writer.write(outcomes)
+                for item in items:
+                    if isinstance(item, threading.Event):
+                        item.set()
+                ending = None in items
             db.close()
         except BaseException as problem:
             self._failed = problem
             raise
+
+    def _next_items(self) -> list[list[Outcome] | threading.Event | None]:
+        """All that waits, some milliseconds after its first: waking up for each group would cost
+        the sequencer's thread more than the writing does.
+        """
+        items = [self._queue.get()]
+        if isinstance(items[0], list):
+            self._hurry.wait(GATHER_S)
+        self._hurry.clear()
+        while not self._queue.empty():
+            items.append(self._queue.get())
+        return items
 
     # --- asking ----------------------------------------------------------------------------------
 

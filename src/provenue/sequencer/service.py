@@ -8,6 +8,7 @@ then resolves the callers' futures and hands the outcomes to the subscribers, in
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,9 @@ __all__ = ["SequencerService"]
 # One turn sequences at most this many, so that a burst cannot hold the first one's answer back.
 GROUP_MAX = 512
 TURN_INTERVAL_S = 0.05
+SMALL_GROUP = 2
+SHORT_SYNC_S = 0.001
+SYNC_MEAN_WEIGHT = 0.1
 
 Subscriber = Callable[[list[Outcome]], None]
 
@@ -33,6 +37,8 @@ class SequencerService:
         self._turn: list[asyncio.Future[list[Outcome]]] = []
         self._turn_timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Future[None] | None = None
+        # Running mean of how long a sync takes.
+        self._sync_s = SHORT_SYNC_S
         self._inbox: list[InboxItem] = []
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
@@ -158,11 +164,7 @@ class SequencerService:
     ) -> None:
         outcomes = self._sequencer.drain()
         if self._sequencer.journal.has_uncommitted:  # a snapshot may have committed it all
-            self._committing = loop.run_in_executor(self._commit_thread, self._commit)
-            try:
-                await self._committing
-            finally:
-                self._committing = None
+            await self._make_durable(loop, len(done))
         if not outcomes:
             return
         turn, self._turn = self._turn, []
@@ -172,5 +174,19 @@ class SequencerService:
         for subscriber in self._subscribers:
             subscriber(outcomes)
 
+    async def _make_durable(self, loop: asyncio.AbstractEventLoop, waiting: int) -> None:
+        # A short sync costs less than handing it to another thread and back; a long one, or one
+        # for many, must not keep the loop from taking and checking what comes meanwhile.
+        if waiting <= SMALL_GROUP and self._sync_s < SHORT_SYNC_S:
+            self._commit()
+            return
+        self._committing = loop.run_in_executor(self._commit_thread, self._commit)
+        try:
+            await self._committing
+        finally:
+            self._committing = None
+
     def _commit(self) -> None:
+        started_s = time.perf_counter()
         self._sequencer.journal.commit()
+        self._sync_s += (time.perf_counter() - started_s - self._sync_s) * SYNC_MEAN_WEIGHT
