@@ -1,0 +1,167 @@
+"""Money out of the insurance fund by holes in margin and liquidation.
+
+Each test states what must hold; those marked xfail are open holes with their price tag. Venue: lots
+of 1/1000 base, ticks of 1 USDC, mark 100, initial 10 %, maintenance 5 %, liquidation band 5 %.
+"""
+
+import pytest
+from tests.adversarial.attack import equity, gang_worth, house_worth, native, publish_units
+from tests.spec.venue import BUY, IOC, MARK, SELL, USD, Trader, Venue
+
+from provenue.spec.constants import Code
+
+COIN_UNITS = 10**8
+
+
+def _open_position(long: Trader, short: Trader, lots: int, instrument: int = 1) -> None:
+    long.order(BUY, MARK, lots, instrument)
+    short.order(SELL, MARK, lots, instrument)
+
+
+def _spend_down(mule: Trader, friend: Trader) -> None:
+    """Sell lots for one tick (a cent) to the friend until the mule stands just above maintenance.
+
+    Allowed by 5.5 since it only reduces, and free: the money stays in the gang.
+    """
+    for _ in range(10):
+        margins = native(mule.venue).margins(mule.index)
+        lots = (margins.equity - margins.maintenance) // 100_010
+        if lots == 0:
+            return
+        mule.order(SELL, 1, lots)
+        friend.order(BUY, 1, lots, time_in_force=IOC)
+
+
+@pytest.mark.xfail(strict=True, reason="5.2 nets the gain of far orders against a loss (A1)")
+def test_far_orders_do_not_hide_the_loss_of_a_bad_one() -> None:
+    """Buy orders far below the mark must not pay for a buy far above it."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(2_200), venue.trader(20_000)
+    # 100 bases at 1 tick: "gain" 9,900 against the mark, initial margin 1,000.
+    mule.order(BUY, 1, 100_000)
+    friend.order(SELL, 199, 100_000)  # nobody else is in the book
+    before = gang_worth([mule, friend])
+    mule.place(BUY, 199, 100_000, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK})
+    profit = gang_worth([mule, friend]) - before
+    print("profit", profit / USD, "house", house_worth(venue) / USD)
+    assert profit <= 0
+    assert house_worth(venue) >= 0
+
+
+@pytest.mark.xfail(strict=True, reason="4.2 step 4 looks at the maker before the netted loss (A1)")
+def test_a_maker_cannot_be_filled_into_bankruptcy() -> None:
+    """The same with the mule resting: the check at the touch must see what the fill costs."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(2_200), venue.trader(20_000)
+    mule.order(BUY, 1, 100_000)
+    code, _ = mule.place(BUY, 199, 100_000)
+    before = gang_worth([mule, friend])
+    if code == Code.OK:
+        friend.place(SELL, 199, 100_000, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK})
+    assert gang_worth([mule, friend]) - before <= 0
+
+
+@pytest.mark.xfail(strict=True, reason="5.2 spot: sums of sells are netted as well (A1)")
+def test_spot_sells_far_above_do_not_hide_a_sell_for_nothing() -> None:
+    """Collateral that backs a debt is sold to a friend for one tick a coin."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(1, coin_units=100 * COIN_UNITS), venue.trader(1_000)
+    other = venue.trader(1, coin_units=200 * COIN_UNITS)
+    other.order(SELL, MARK, 80_000, 0)
+    mule.order(BUY, MARK, 80_000, 0, time_in_force=IOC)  # 8,000 USDC of it are credit
+    before = gang_worth([mule, friend])
+    mule.order(SELL, 1_000_000, 100, 0)  # 0.1 coin far above: "gain" 100,000
+    if mule.place(SELL, 1, 179_900, 0)[0] == Code.OK:
+        friend.place(BUY, 1, 179_900, 0, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK})
+    profit = gang_worth([mule, friend]) - before
+    print("profit", profit / USD, "house", house_worth(venue) / USD)
+    assert profit <= 0
+
+
+@pytest.mark.xfail(strict=True, reason="5.5 counts the loss of one row only when reducing (A2)")
+def test_reducing_in_two_instruments_does_not_spend_equity_twice() -> None:
+    """Each reducing order may lose all equity above maintenance; together they lose it twice."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(1_000), venue.trader(1_000)
+    for instrument in (1, 2):
+        _open_position(mule, friend, 9_000, instrument)
+    before = gang_worth([mule, friend])
+    for instrument in (1, 2):  # 9 bases sold 98 ticks below the mark: 882 USDC each
+        mule.order(SELL, 2, 9_000, instrument)
+    for instrument in (1, 2):
+        friend.order(BUY, 2, 9_000, instrument, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK})
+    profit = gang_worth([mule, friend]) - before
+    print("profit", profit / USD, "house", house_worth(venue) / USD)
+    assert profit <= 0
+    assert house_worth(venue) >= 0
+
+
+def test_reducing_in_one_instrument_spends_equity_once() -> None:
+    """The defence in one row holds: open orders of the side are summed."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(1_000), venue.trader(1_000)
+    _open_position(mule, friend, 9_000)
+    mule.order(SELL, 2, 9_000 - 1)
+    code, _ = mule.place(SELL, 1, 1)
+    assert code == Code.OK
+    friend.order(BUY, 2, 9_000, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK})
+    assert equity(mule) >= 0
+    assert house_worth(venue) >= 0
+
+
+@pytest.mark.xfail(strict=True, reason="6.4 takes over at the mark, 6.5 sells at the band (A3)")
+def test_the_house_does_not_pay_the_band_to_whoever_waits_for_its_unwind() -> None:
+    """Dump a position on the house at the mark, buy it back 5 % cheaper in the next sweep."""
+    venue = Venue.listed("native", tick_size=10_000)  # ticks of a cent
+    ticks = MARK * 100
+    mule, friend = venue.trader(1_000), venue.trader(1_600)
+    lots = 90_000  # 90 bases, 9,000 USDC
+    mule.order(BUY, ticks, lots)
+    friend.order(SELL, ticks, lots)
+    _spend_down(mule, friend)
+    before = gang_worth([mule, friend])
+    publish_units(venue, {0: MARK * USD - 40_000})
+    assert not mule.row()
+    friend.order(BUY, ticks * 95 // 100, lots)
+    venue.price({0: MARK})  # the unwind
+    profit = gang_worth([mule, friend]) - before
+    print("profit", profit / USD, "house", house_worth(venue) / USD)
+    assert profit <= 10 * USD
+
+
+@pytest.mark.xfail(strict=True, reason="6.3 sells below the bankruptcy price into a friend (A4)")
+def test_a_liquidation_does_not_sell_below_the_bankruptcy_price() -> None:
+    """A friend's bid at the edge of the band takes what the shortfall then pays for."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(1_000), venue.trader(2_000)
+    lots = 90_000
+    mule.order(BUY, MARK, lots)
+    friend.order(SELL, MARK, lots)
+    before = gang_worth([mule, friend])
+    friend.order(BUY, 86, lots)  # the band below the next mark of 90
+    venue.price({0: 90, 1: MARK})
+    profit = gang_worth([mule, friend]) - before
+    # What the gap itself costs (equity below zero at the mark) is not the point here.
+    gap = max(0, lots * 10 * 1_000 - 1_000 * USD)
+    print("profit", profit / USD, "gap", gap / USD, "house", house_worth(venue) / USD)
+    assert profit <= gap
+
+
+@pytest.mark.xfail(strict=True, reason="6.4 leaves all margin to who dumps on the house (A5)")
+def test_a_takeover_costs_the_account_its_maintenance_margin() -> None:
+    """An exit from a book without bids, at the mark, for nothing."""
+    venue = Venue.listed("native")
+    mule, friend = venue.trader(1_000), venue.trader(1_000)
+    lots = 90_000
+    mule.order(BUY, MARK, lots)
+    friend.order(SELL, MARK, lots)
+    kept_before = equity(mule)
+    venue.price({0: 93, 1: MARK})
+    assert not mule.row()
+    print("kept", equity(mule) / USD, "of", kept_before / USD)
+    assert house_worth(venue) > 0
