@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provenue import wire
+from provenue._generated.constants import PIPELINE_MAX
 from provenue.settlement.anchored import AnchoredBatch, ClaimInfo, read_batches, read_claims
 from provenue.settlement.chain_types import BlockId, Receipt
 from provenue.settlement.contract import Contract
@@ -21,6 +22,8 @@ __all__ = ["AnchorClient", "FinalityTimeoutError", "PostedBatch"]
 _GAS_FIXED = 1_500_000
 _GAS_PER_BYTE = 20
 _GAS_PER_ITEM = 30_000
+_GAS_FINALIZE = 100_000
+_GAS_FINALIZE_PER_BATCH = 30_000
 
 
 class FinalityTimeoutError(ChainError):
@@ -153,7 +156,11 @@ class AnchorClient:
     def finalize(self) -> int:
         """Make final what can be; the number of final batches then. Nothing to do is no error."""
         try:
-            self._send("finalize", 64, gas=None)
+            ready = int(self.contract.call("finalize", PIPELINE_MAX)) - self.final_count()
+            # Only what is ready now: until it is mined more may be, and an estimate made before
+            # would not pay for those.
+            gas = _GAS_FINALIZE + _GAS_FINALIZE_PER_BATCH * ready
+            self._send("finalize", ready, gas=gas)
         except RevertedError as refused:
             if "nothing to finalize" not in refused.reason:
                 raise
