@@ -155,6 +155,7 @@ class AnchorClient:
 
     def finalize(self) -> int:
         """Make final what can be; the number of final batches then. Nothing to do is no error."""
+        self._writer("finalize")
         try:
             ready = int(self.contract.call("finalize", PIPELINE_MAX)) - self.final_count()
             # Only what is ready now: until it is mined more may be, and an estimate made before
@@ -166,10 +167,14 @@ class AnchorClient:
                 raise
         return self.final_count()
 
-    def _send(self, function: str, *arguments: object, gas: int | None, value: int = 0) -> Receipt:
+    def _writer(self, function: str) -> Sender:
         if self._sender is None:
             raise ValueError(f"{function}: the client was made without a sender")
-        return self.contract.transact(self._sender, function, *arguments, gas=gas, value=value)
+        return self._sender
+
+    def _send(self, function: str, *arguments: object, gas: int | None, value: int = 0) -> Receipt:
+        sender = self._writer(function)
+        return self.contract.transact(sender, function, *arguments, gas=gas, value=value)
 
 
 def _claim_input(start_root: bytes, claim: wire.ClaimTree) -> dict[str, object]:
