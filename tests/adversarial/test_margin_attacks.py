@@ -8,7 +8,7 @@ import pytest
 from tests.adversarial.attack import equity, gang_worth, house_worth, native, publish_units
 from tests.spec.venue import BUY, IOC, MARK, SELL, USD, Trader, Venue
 
-from provenue.spec.constants import Code
+from provenue.spec.constants import Code, Kind
 
 COIN_UNITS = 10**8
 
@@ -47,6 +47,26 @@ def test_far_orders_do_not_hide_the_loss_of_a_bad_one() -> None:
     print("profit", profit / USD, "house", house_worth(venue) / USD)
     assert profit <= 0
     assert house_worth(venue) >= 0
+
+
+@pytest.mark.xfail(strict=True, reason="5.2 nets the gain of far orders against a loss (A1)")
+def test_stolen_money_does_not_leave_through_the_withdrawal_tree() -> None:
+    """A1 to its end with the margins of `dev`: 1,000 USDC take 17,000 from a stranger."""
+    margins = {"initial_ppm": 50_000, "maintenance_ppm": 30_000, "maker_fee_ppm": 200}
+    venue = Venue.listed("native", **margins)
+    mule, friend, victim = venue.trader(1_000), venue.trader(30_000), venue.trader(20_000)
+    mule.order(BUY, 1, 190_000)  # 190 bases: 950 of margin, 18,810 of "gain"
+    friend.order(SELL, 18_600, 1_000)
+    mule.place(BUY, 18_600, 1_000, time_in_force=IOC)
+    victim.order(SELL, MARK, 1_000)
+    friend.order(BUY, MARK, 1_000, time_in_force=IOC)  # covers: the profit is in the balance
+    venue.price({0: MARK, 1: MARK})
+    units = friend.quote
+    code, _ = friend.act(
+        Kind.WITHDRAW, asset=0, amount_units=units, recipient=friend.signer.address
+    )
+    print(code.name, "withdrawn", units / USD)
+    assert code != Code.OK or units <= 31_000 * USD
 
 
 @pytest.mark.xfail(strict=True, reason="4.2 step 4 looks at the maker before the netted loss (A1)")
