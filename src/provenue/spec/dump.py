@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from provenue.spec.constants import KEYS_PER_ACCOUNT, NONCE_WINDOW, Side
-from provenue.spec.state import Account, State
+from provenue.spec.constants import NONCE_WINDOW, Side
+from provenue.spec.state import ZERO_ADDRESS, Account, State
 
 __all__ = ["dump"]
 
-_WINDOW_WORDS = NONCE_WINDOW // 64
+_WORD = (1 << 64) - 1
+assert NONCE_WINDOW == 3 * 64
 
 
 def dump(state: State) -> str:
@@ -89,14 +90,12 @@ def _keys(state: State) -> Iterator[str]:
 
 
 def _keys_of(account: Account) -> Iterator[str]:
-    for slot in range(KEYS_PER_ACCOUNT):
-        key = account.keys[slot]
-        if any(key.address) or key.base or key.window:
-            words = [key.window >> 64 * i & (1 << 64) - 1 for i in range(_WINDOW_WORDS)]
-            window = "".join(f"{word:016x}" for word in words)
+    for slot, key in enumerate(account.keys):
+        if key.address != ZERO_ADDRESS or key.base or key.window:
+            w0, w1, w2 = key.window & _WORD, key.window >> 64 & _WORD, key.window >> 128
             yield (
                 f"K {account.index} {slot} {key.address.hex()} {key.scope} {key.expires_at_ms}"
-                f" {key.base} {window}"
+                f" {key.base} {w0:016x}{w1:016x}{w2:016x}"
             )
 
 
