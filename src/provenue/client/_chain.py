@@ -40,10 +40,10 @@ def read_deployment(answer: dict[str, Any], pinned: Path | None) -> Deployment:
     return expected
 
 
-def _hash(value: Any, field: str) -> bytes:
+def _bytes(value: Any, field: str, size: int = 32) -> bytes:
     raw = bytes.fromhex(str(value).removeprefix("0x"))
-    if len(raw) != 32:
-        raise ProofError(f"{field}: expected 32 bytes, was {len(raw)}")
+    if len(raw) != size:
+        raise ProofError(f"{field}: expected {size} bytes, was {len(raw)}")
     return raw
 
 
@@ -55,14 +55,14 @@ def proof_of_answer(answer: dict[str, Any]) -> WithdrawalProof:
         return WithdrawalProof(
             id=int(answer["id"]),
             asset=int(answer["asset"]),
-            recipient=bytes.fromhex(answer["recipient"].removeprefix("0x")),
+            recipient=_bytes(answer["recipient"], "recipient", 20),
             amount_units=int(answer["amount_units"]),
             batch=int(answer["proof_batch"]),
-            withdrawal_root=_hash(answer["withdrawal_root"], "withdrawal_root"),
+            withdrawal_root=_bytes(answer["withdrawal_root"], "withdrawal_root"),
             withdrawal_siblings=[
-                _hash(s, "withdrawal_siblings") for s in answer["withdrawal_siblings"]
+                _bytes(s, "withdrawal_siblings") for s in answer["withdrawal_siblings"]
             ],
-            image_siblings=[_hash(s, "image_siblings") for s in answer["image_siblings"]],
+            image_siblings=[_bytes(s, "image_siblings") for s in answer["image_siblings"]],
         )
     except (KeyError, ValueError, TypeError, AttributeError) as problem:
         raise ProofError(f"proof: expected the fields of a withdrawal proof: {problem!r}") from None

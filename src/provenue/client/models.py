@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
 
+from provenue.client._units import decimal_of
+
 __all__ = [
     "Account",
     "Balance",
@@ -210,7 +212,7 @@ class Account:
         balances = {
             s["currency"]: Balance(
                 s["currency"],
-                Decimal(s["balance_units"]).scaleb(-decimals[s["currency"]]),
+                decimal_of(s["balance_units"], 10 ** decimals[s["currency"]]),
                 _decimal(s["available_withdrawal_funds"]),
             )
             for s in summaries
