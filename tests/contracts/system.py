@@ -30,6 +30,15 @@ LIVE, VOID, FINAL = 1, 2, 3
 boa.interpret.set_search_paths([str(CONTRACTS)])
 
 
+def _short_repr(contract: Any) -> str:
+    return f"<{contract.compiler_data.contract_path} at {contract.address}>"
+
+
+# titanoboa 0.2.8 prints all storage after each revert; it fails on nested maps when a slot's path
+# was traced for another contract of the same process, and it is slow.
+boa.contracts.vyper.vyper_contract.VyperContract.__repr__ = _short_repr
+
+
 def compile_source(path: Path, codegen: str) -> Any:
     """A deployer of a source by the first or the second compiler."""
     venom = {"legacy": False, "venom": True}[codegen]

@@ -35,8 +35,9 @@ def _run(seed: int, count: int, preset: str) -> tuple[collections.Counter[str], 
         assert live.root() == check.roots[-1] == twin.root(), where
         assert len(check.roots) == len(batch.tags)
         steps_max = max(steps_max, check.steps_max)
-        for tag, (code, _) in zip(batch.tags, batch.results, strict=True):
-            accepted[tag] += code == 0
+        for message, (code, _) in zip([*batch.inbox, *batch.posted], batch.results, strict=True):
+            if code == 0:
+                accepted[Kind(message[0]).name] += 1
     assert check.claim_root == ClaimTree(check.roots).root
     assert twin.dump() == live.dump()
     return accepted, steps_max
