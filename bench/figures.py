@@ -187,9 +187,8 @@ def show_p1(flow: Flow, repeat: int) -> None:
     steps = sum(int(check.steps.sum()) for check in _twin(flow)[1])
     middle_s = _rates("Twin.check_batch", flow, repeat, lambda: _twin(flow)[0])
     count = len(flow.posted)
-    print(
-        f"{steps / count:.0f} instructions a message, {steps / count / middle_s / 1e6:.0f} MIPS of all"
-    )
+    mips = steps / count / middle_s / 1e6
+    print(f"{steps / count:.0f} instructions a message, {mips:.0f} MIPS with everything beside")
 
 
 def show_guest(flow: Flow, _repeat: int) -> None:

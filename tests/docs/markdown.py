@@ -43,6 +43,11 @@ def blocks(text: str) -> list[Block]:
     return [Block(match[1], match[2]) for match in _BLOCK.finditer(text)]
 
 
+def prose(text: str) -> str:
+    """A document without its fenced blocks."""
+    return _BLOCK.sub("", text)
+
+
 def section(text: str, heading: str) -> str:
     """The text under a `## heading`, up to the next one."""
     _, found, rest = text.partition(f"\n## {heading}\n")
@@ -69,7 +74,7 @@ def ticks(text: str) -> list[str]:
 
 def named_paths(text: str, *, document: Path) -> set[Path]:
     """Files and folders of this tree that a document names, as text or as a link."""
-    plain = _BLOCK.sub("", text)
+    plain = prose(text)
     found = {(document.parent / link).resolve() for link in _LINK.findall(plain) if ":" not in link}
     for word in ticks(plain):
         name = word.split(":")[0].rstrip("/")
