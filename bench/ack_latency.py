@@ -124,7 +124,8 @@ def run(orders: int, folder: Path) -> dict[str, float]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--orders", type=int, default=2_000)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--json", action="store_true")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenue.client._units import decimal_of, steps_of
+from provenue.client._units import Amount, decimal_of, steps_of
 from provenue.client.errors import AmountError
 
 
@@ -21,8 +21,8 @@ def test_whole_steps_are_counted_exactly(steps: int, step: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize("value", [0.1, "0.1", Decimal("0.1"), "1e-1"])
-def test_every_spelling_of_a_number_is_the_same(value: object) -> None:
-    assert steps_of("amount", value, numerator=1, denominator=10_000) == 1_000  # type: ignore[arg-type]
+def test_every_spelling_of_a_number_is_the_same(value: Amount) -> None:
+    assert steps_of("amount", value, numerator=1, denominator=10_000) == 1_000
 
 
 @pytest.mark.parametrize(
