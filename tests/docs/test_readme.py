@@ -1,6 +1,6 @@
 """README.md run as printed: its commands, its Python, the shape of the output it shows.
 
-Two things are exchanged, and nothing else: `make run` is called as what it calls, with 4 seconds in
+Two things are exchanged, and nothing else: `make run` is called as what it calls, with 2 seconds in
 place of 60, and `.venv/bin/provenue` is the one of this environment. `--data` is added to both: so
 a failure can show the operator's log, and docs/operating.md's snippet use the deployment file.
 """
@@ -28,7 +28,7 @@ from provenue.sim.summary import Summary
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROVENUE = [sys.executable, "-m", "provenue.cli.main"]
-SECONDS = 4
+SECONDS = 2
 
 
 def _block(beginning: str) -> str:
