@@ -70,7 +70,6 @@ def run(
     engine = make_engine(preset) if make_engine else None
     coverage = Coverage()
     items: list[Item] = []
-    traded: set[int] = set()
     text = dump(state)
     for index in range(messages):
         item = stream.next(state)
@@ -85,7 +84,8 @@ def run(
             check_state(state)
             if code != Code.OK:
                 check_reject(before, text)
-            _check_sweep(state, events, seen, traded)
+            if any(event.kind == EventKind.SWEEP_FINISHED for event in events):
+                check_nobody_unsafe(state)
             if index % CHECK_EVERY == 0:
                 check_dump(text, state.preset.assets_max)
         except AssertionError as error:
@@ -133,17 +133,6 @@ def _events_difference(spec: bytes, engine: bytes) -> str:
 
     lines = [f"  spec   {record}" for record in records(spec)]
     return "\n".join(lines + [f"  engine {record}" for record in records(engine)])
-
-
-def _check_sweep(state: State, events: list[Event], before: Seen, traded: set[int]) -> None:
-    """P6 when a sweep has finished; `traded` collects the makers that were hit on the way."""
-    kinds = [event.kind for event in events]
-    if before.sweep_remaining == 0 and state.pending_taker is None:
-        traded.clear()
-    traded.update(e.counter_account for e in events if e.kind == EventKind.FILL)
-    if EventKind.SWEEP_FINISHED in kinds:
-        check_nobody_unsafe(state, traded)
-        traded.clear()
 
 
 # --- replay and minimise -------------------------------------------------------------------------

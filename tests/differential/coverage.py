@@ -7,18 +7,25 @@ from dataclasses import dataclass, field
 from tests.differential.wire import Item
 
 from provenue.spec.constants import (
+    MARK_STALE_MS,
+    PRICE_TICKS_MAX,
     CancelReason,
     Code,
     EventKind,
     FillFlag,
     Kind,
     OrderFlag,
+    Side,
 )
 from provenue.spec.events import Event
-from provenue.spec.state import State
+from provenue.spec.notation import clamp
+from provenue.spec.state import QUOTE, State
+from provenue.spec.trading import band_limit
 
 __all__ = ["BOUNCE_ONLY", "BRANCHES", "Coverage", "Seen"]
 
+_SIDE_AT = 36  # in a PLACE
+_FORCED_AMOUNT = slice(24, 32)  # in a FORCED_WITHDRAW
 _CODE_NAMES = {int(code): code.name for code in Code}
 
 # Codes that never answer a message: they are the reasons of a bounced deposit (chapter 3.4).
@@ -33,7 +40,11 @@ BRANCHES = (
     "liquidation in vain", "house unwinds", "funding paid", "funding received",
     "funding of the house", "negative quote balance", "house in debt", "stamp raised",
     "stamp lowered", "nonce window moved", "session key acts", "reject after the burn",
-    "withdrawal with a position", "forced withdrawal",
+    "withdrawal with a position", "forced withdrawal", "forced withdrawal cut",
+    "exit gated by an own taker", "spot bid without quote", "maker refused while reducing",
+    "spot bid refused at the touch", "sale at the bankruptcy price", "penalty of a takeover",
+    "fees cover a shortfall", "bad debt beyond the fees", "fees left after a shortfall",
+    "funding stands still",
 )  # fmt: skip
 
 
@@ -45,12 +56,21 @@ class Seen:
     taker: object
     sweep_remaining: int
     nonces: tuple[int, int]
+    fees: int
+    funding: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def of(cls, state: State) -> "Seen":
         """A few numbers, so that it costs little."""
         sizes = {(a.index, i): r.size_lots for a in state.accounts for i, r in a.rows.items()}
-        return cls(sizes, state.pending_taker, state.sweep_remaining, _nonces(state))
+        return cls(
+            sizes,
+            state.pending_taker,
+            state.sweep_remaining,
+            _nonces(state),
+            state.assets[QUOTE].fees_units,
+            tuple((x.premium_ppm, x.funding_index, x.funding_time_ms) for x in state.instruments),
+        )
 
 
 @dataclass
@@ -121,8 +141,14 @@ class Coverage:
         bases, used = _nonces(after)
         hit(["nonce window moved"] * (bases > before.nonces[0]))
         hit(["reject after the burn"] * (code != Code.OK and (bases, used) > before.nonces))
+        if code == Code.INSUFFICIENT_BALANCE and kind == "PLACE":
+            hit(["spot bid without quote"] * (item.message[_SIDE_AT] == Side.BUY))
+        if code == Code.TAKER_PENDING:
+            hit(["exit gated by an own taker"] * (kind == "FORCED_WITHDRAW"))
         if code != Code.OK:
             return
+        if kind in ("PRICES", "TICK"):
+            hit(["funding stands still"] * _stands_still(before, after))
         if before.taker is not None:
             if kind == "CONTINUE":
                 hit(["taker continued"])
@@ -139,7 +165,10 @@ class Coverage:
         if kind in ("WITHDRAW", "FORCED_WITHDRAW"):
             held = {account for account, _ in before.sizes}
             hit(["withdrawal with a position"] * (events[0].account in held))
-            hit(["forced withdrawal"] * (kind == "FORCED_WITHDRAW"))
+        if kind == "FORCED_WITHDRAW":
+            asked = int.from_bytes(item.message[_FORCED_AMOUNT], "big")
+            hit(["forced withdrawal"])
+            hit(["forced withdrawal cut"] * (events[0].size < asked))
 
     def _event_branches(self, before: Seen, events: Sequence[Event], after: State) -> None:
         hit = self.branches.update
@@ -164,6 +193,7 @@ class Coverage:
         kinds = {event.kind for event in events}
         if EventKind.LIQUIDATED in kinds and EventKind.TAKEN_OVER in kinds:
             hit(["liquidation in vain"])
+        self._liquidation_branches(before, events, after)
         for fill in fills:
             for account in (fill.account, fill.counter_account):
                 self._size_branch(before, after, account, fill.instrument)
@@ -175,6 +205,22 @@ class Coverage:
             hit(["house in debt"] * (quotes[0] < 0))
             queues = (q for book in after.books for side in book for q in side.values())
             hit(["several orders at a price"] * any(len(q) > 1 for q in queues))
+
+    def _liquidation_branches(self, before: Seen, events: Sequence[Event], after: State) -> None:
+        hit = self.branches.update
+        for event in events:
+            if event.kind == EventKind.ORDER_CANCELLED:
+                if event.reason == CancelReason.MAKER_MARGIN:
+                    hit(_refusal(before, event, after))
+            elif event.kind == EventKind.LIQUIDATED:
+                hit(["sale at the bankruptcy price"] * (event.price != _band(event, after)))
+            elif event.kind == EventKind.COLLATERAL_TAKEN:
+                hit(["penalty of a takeover"] * (event.extra == QUOTE))
+            elif event.kind == EventKind.SHORTFALL:
+                fees = after.assets[QUOTE].fees_units
+                hit(["fees cover a shortfall"] * (fees < before.fees))
+                hit(["fees left after a shortfall"] * (0 < fees < before.fees))
+                hit(["bad debt beyond the fees"] * (after.house.balances[QUOTE] < 0))
 
     def _size_branch(self, before: Seen, after: State, account: int, instrument: int) -> None:
         old = before.sizes.get((account, instrument), 0)
@@ -192,6 +238,33 @@ def _nonces(state: State) -> tuple[int, int]:
     """Sums over all keys: of the windows' bases, and of the nonces used in them."""
     keys = [key for account in state.accounts for key in account.keys]
     return sum(key.base for key in keys), sum(key.window.bit_count() for key in keys)
+
+
+def _stands_still(before: Seen, after: State) -> bool:
+    """Whether time went by for an instrument with a premium, but its index stayed (5.6)."""
+    now = [(x.funding_index, x.funding_time_ms) for x in after.instruments]
+    return any(
+        premium and index == index_now and time_now - time > MARK_STALE_MS
+        for (premium, index, time), (index_now, time_now) in zip(before.funding, now, strict=True)
+    )
+
+
+def _refusal(before: Seen, event: Event, after: State) -> list[str]:
+    """What kind of maker was cancelled for its margin."""
+    if not after.instruments[event.instrument].is_perpetual:
+        return ["spot bid refused at the touch"] * (event.value == Side.BUY)
+    size = before.sizes.get((event.account, event.instrument), 0)
+    reducible = size if event.value == Side.SELL else -size
+    return ["maker refused while reducing"] * (reducible >= event.size)
+
+
+def _band(event: Event, after: State) -> int:
+    """The limit of a liquidation order, were there only the band: sells have the lower one."""
+    instrument = after.instruments[event.instrument]
+    mark = after.mark(instrument)
+    side = Side.SELL if event.price <= -(-mark // instrument.tick_size) else Side.BUY
+    limit = band_limit(after, instrument, side, instrument.liquidation_band_ppm)
+    return clamp(limit, 1, PRICE_TICKS_MAX)
 
 
 def _kind_name(message: bytes) -> str:

@@ -127,7 +127,7 @@ class Trader:
             size = (low + high) // 2
             row = row_for(state, account, index).with_order(side, size, size * unit)
             after = replace(account, rows=account.rows | {index: row})
-            if place_margin_ok(state, after, index, side, size * unit):
+            if place_margin_ok(state, after, index, side, size, size * unit):
                 low = size
             else:
                 high = size

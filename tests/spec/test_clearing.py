@@ -9,7 +9,7 @@ from tests.spec.venue import BUY, IOC, MARK, PERPETUAL, SELL, USD, Trader, Venue
 
 from provenue.spec.constants import Code, EventKind, Kind
 
-PPM, HOUR_MS, PERIOD_MS, SCALE = 10**6, 3_600_000, 28_800_000, 10**6
+PPM, PERIOD_MS, SCALE = 10**6, 28_800_000, 10**6
 LOTS = 1_000  # per base
 UNITS = 1_000  # quote units per tick and lot
 
@@ -131,8 +131,8 @@ def _premium_ppm(bid: int, ask: int, mark: int, cap: int) -> int:
 
 @pytest.mark.parametrize(
     ("bid", "ask", "dt_ms"),
-    [(100, 101, HOUR_MS), (100, 101, 1_234_567), (98, 99, 1_234_567), (90, 91, 777_777),
-     (109, 112, PERIOD_MS), (109, 112, 3 * PERIOD_MS), (100, 100 + 3, 1)],
+    [(100, 101, 60_000), (100, 101, 34_567), (98, 99, 34_567), (90, 91, 57_777),
+     (109, 112, 59_999), (109, 112, 60_000), (100, 100 + 3, 1)],
 )  # fmt: skip
 def test_funding_follows_the_premium_of_the_book(
     engine_name: str, bid: int, ask: int, dt_ms: int
@@ -151,7 +151,7 @@ def test_funding_follows_the_premium_of_the_book(
     venue.now_ms += dt_ms
     venue.ok(Kind.TICK)
     venue.finish()
-    share = Fraction(min(dt_ms, PERIOD_MS), PERIOD_MS)
+    share = Fraction(dt_ms, PERIOD_MS)
     index = trunc(Fraction(premium, PPM) * MARK * USD * share * SCALE / LOTS)
     assert int(venue.line("I", 1)[16]) == index
 
@@ -173,6 +173,32 @@ def test_funding_follows_the_premium_of_the_book(
     assert 0 <= due - received <= 1
     assert int(venue.line("I", 1)[18]) == due - received  # dust stays in the clearing account
     check_dump(venue.engine.dump(), 3)
+
+
+@pytest.mark.parametrize(("dt_ms", "accrues"), [(60_000, True), (60_001, False)])
+@pytest.mark.parametrize("by_price", [False, True])
+def test_a_dead_feed_costs_nobody_funding(
+    venue: Venue, dt_ms: int, accrues: bool, by_price: bool
+) -> None:
+    quoter = venue.trader(1_000)
+    quoter.order(BUY, 100, 1)
+    quoter.order(SELL, 101, 1)
+    venue.price({0: MARK})  # a premium of 0.5 %
+    venue.now_ms += dt_ms
+    if by_price:
+        venue.price({0: 2 * MARK}, after_ms=0)
+    else:
+        venue.ok(Kind.TICK)
+    index = 5_000 * MARK * USD * dt_ms * SCALE // (PPM * PERIOD_MS * LOTS) if accrues else 0
+    assert venue.line("I", 1)[16:18] == [str(index), str(venue.now_ms)]
+    venue.finish()
+    if not accrues:  # the gap is gone for good: only what follows a fresh price counts
+        venue.price({0: MARK}, after_ms=1)
+        before = int(venue.line("I", 1)[16])
+        venue.now_ms += 1_000
+        venue.ok(Kind.TICK)
+        step = 5_000 * MARK * USD * 1_000 * SCALE // (PPM * PERIOD_MS * LOTS)
+        assert int(venue.line("I", 1)[16]) - before == step
 
 
 # --- margin edges --------------------------------------------------------------------------------
@@ -217,3 +243,85 @@ def test_a_withdrawal_stops_exactly_at_initial_margin(venue: Venue) -> None:
     assert trader.act(Kind.WITHDRAW, amount_units=free + 1, **leave)[0] == Code.MARGIN_INSUFFICIENT
     assert trader.act(Kind.WITHDRAW, amount_units=free, **leave)[0] == Code.OK
     assert trader.act(Kind.WITHDRAW, amount_units=1, **leave)[0] == Code.MARGIN_INSUFFICIENT
+
+
+def _with_quote(venue: Venue, units: int, coin_units: int = 0) -> Trader:
+    """A trader with exactly so many quote units."""
+    trader = venue.trader(units // USD + 1, coin_units=coin_units)
+    leave = {"asset": 0, "recipient": trader.signer.address}
+    assert trader.act(Kind.WITHDRAW, amount_units=trader.quote - units, **leave)[0] == Code.OK
+    return trader
+
+
+@pytest.mark.parametrize(("units", "code"), [(2_105_049, "MARGIN_INSUFFICIENT"), (2_105_050, "OK")])
+def test_the_gain_of_a_far_order_does_not_hide_a_loss(venue: Venue, units: int, code: str) -> None:
+    """200 lots need 2 USDC; a bid at 1 "gains" 9.9, the one at 101 still loses 0.1, 5,050 fee."""
+    trader = _with_quote(venue, units)
+    trader.order(BUY, 1, 100)
+    assert trader.place(BUY, 101, 100)[0].name == code
+
+
+def test_a_resting_orders_loss_is_asked_for_when_it_is_hit_not_by_the_next_order(
+    venue: Venue,
+) -> None:
+    """Two bids at 101 lose 0.1 each: 2 + 0.1 + 5,050 are enough for the second as well."""
+    trader = _with_quote(venue, 2_105_050)
+    assert [trader.place(BUY, 101, 100)[0] for _ in range(2)] == [Code.OK] * 2
+    assert trader.place(BUY, 101, 11)[0] == Code.MARGIN_INSUFFICIENT  # 211 lots need 2.11
+
+
+def test_the_loss_of_a_perpetual_order_rounds_against_it(engine_name: str) -> None:
+    """One lot at a mark of 100.0005: 100,000.5 units. A buy is worth 100,000, a sell 100,001.
+
+    At 101 the buy loses 1,000, at 99 the sell loses 1,001; margin 10,001 and fees 51 and 50.
+    """
+    for side, price, need in ((BUY, 101, 11_052), (SELL, 99, 11_052)):
+        for units, code in ((need - 1, Code.MARGIN_INSUFFICIENT), (need, Code.OK)):
+            venue = Venue.listed(engine_name)
+            trader = _with_quote(venue, units)
+            venue.now_ms += 1
+            assert venue.publish({0: 0}, entries=[(0, 100_000_500)])[0] == Code.OK
+            venue.finish()
+            assert trader.place(side, price, 1)[0] == code
+
+
+def test_a_reducing_order_may_lose_down_to_maintenance(venue: Venue) -> None:
+    """At 94 equity is 4.99 and maintenance 4.7: room for a loss and fee of 0.29."""
+    trader, other = venue.trader(11), venue.trader(1_000)
+    trader.order(BUY, 100, 1_000)
+    other.order(SELL, 100, 1_000)
+    venue.price({0: 94})
+    assert trader.place(SELL, 93, 300)[0] == Code.MARGIN_INSUFFICIENT  # 0.3 + 13,950
+    assert trader.place(SELL, 93, 200)[0] == Code.OK  # 0.2 + 9,300
+    # Each order for itself: what both lose together is asked for at the touch.
+    assert trader.place(SELL, 93, 200)[0] == Code.OK
+
+
+@pytest.mark.parametrize(("price", "code"), [(80, "OK"), (79, "MARGIN_INSUFFICIENT")])
+def test_a_spot_sell_below_the_weighted_value_loses(venue: Venue, price: int, code: str) -> None:
+    """91 of equity, 80 of margin: a coin valued at 90 may go for 80 (and 0.04 fee), not for 79."""
+    trader = venue.trader(1, coin_units=10**8)
+    trader.order(BUY, 1, 8_000)
+    trader.order(SELL, 1_000_000, 1, 0)  # its "gain" counts for nothing
+    assert trader.place(SELL, price, 999, 0)[0].name == code
+
+
+# --- spot is paid in full ------------------------------------------------------------------------
+
+
+def test_spot_is_not_bought_on_credit(venue: Venue) -> None:
+    """90 of coin do not buy: 10 of quote pay 9.9 and its fee, then what is left of the reserve."""
+    trader = venue.trader(10, coin_units=10**8)
+    assert trader.place(BUY, 100, 100, 0)[0] == Code.INSUFFICIENT_BALANCE  # 10 and 5,000
+    trader.order(BUY, 100, 99, 0)
+    assert trader.place(BUY, 100, 1, 0)[0] == Code.INSUFFICIENT_BALANCE  # 100,000 and 50
+    trader.order(BUY, 99, 1, 0)
+    assert trader.row(0)[5] == 9_999_000
+    trader.order(BUY, 1, 1, 1)  # a perpetual reserves no quote
+
+
+@pytest.mark.parametrize(("units", "code"), [(10_004_999, "INSUFFICIENT_BALANCE"),
+                                             (10_005_000, "OK")])  # fmt: skip
+def test_a_spot_buy_reserves_its_fee_to_the_unit(venue: Venue, units: int, code: str) -> None:
+    trader = _with_quote(venue, units)
+    assert trader.place(BUY, 100, 100, 0)[0].name == code

@@ -167,8 +167,7 @@ def test_a_reclaimed_account_keeps_nothing_of_the_former(venue: Venue) -> None:
         ({"amount_units": 0, "recipient": bytes(20)}, "BAD_AMOUNT"),
         ({"amount_units": (1 << 53) + 1}, "BAD_AMOUNT"),
         ({"recipient": bytes(20), "amount_units": 1 << 53}, "BAD_RECIPIENT"),
-        ({"amount_units": 10 * USD + 1}, "INSUFFICIENT_BALANCE"),
-        ({"amount_units": 10 * USD}, "OK"),
+        ({"asset": 1}, "INSUFFICIENT_BALANCE"), ({"amount_units": 10 * USD}, "OK"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("forced", [False, True])
@@ -186,6 +185,52 @@ def test_withdrawals(venue: Venue, fields: dict[str, Any], code: str, forced: bo
         assert (event.kind, event.reason, event.account) == (
             EventKind.WITHDRAWN, int(forced), trader.index,
         )  # fmt: skip
+
+
+def _forced(venue: Venue, trader: Any, amount: int, asset: int = 0) -> tuple[Code, list[Any]]:
+    owner = {"owner": trader.signer.address, "subaccount": 0}
+    fields = {"asset": asset, "amount_units": amount, "recipient": STRANGER}
+    return venue.send(Kind.FORCED_WITHDRAW, owner | fields)
+
+
+def test_only_a_forced_withdrawal_is_cut_to_what_there_is(venue: Venue) -> None:
+    trader = venue.trader(10)
+    leave = {"asset": 0, "amount_units": 10 * USD + 1, "recipient": STRANGER}
+    assert trader.act(Kind.WITHDRAW, **leave)[0] == Code.INSUFFICIENT_BALANCE
+    assert _forced(venue, trader, (1 << 53) + 1)[0] == Code.BAD_AMOUNT  # the cut comes later
+    code, events = _forced(venue, trader, 10 * USD + 1)
+    assert (code, events[0].size, trader.quote) == (Code.OK, 10 * USD, 0)
+    leaf = keccak(_word(0) + _word(0) + _word(STRANGER) + _word(10 * USD))
+    assert venue.lines("G")[0][10] == _naive_root([leaf], HEIGHT).hex()
+    assert venue.line("A", 0)[8] == str(10 * USD)
+    assert _forced(venue, trader, 1)[0] == Code.INSUFFICIENT_BALANCE
+
+
+def test_a_cut_leaves_what_is_offered_for_sale(venue: Venue) -> None:
+    trader = venue.trader(10, coin_units=10**8)
+    trader.order(SELL, 100, 600, 0)
+    code, events = _forced(venue, trader, 10**8, asset=1)
+    assert (code, events[0].size, trader.balance(1)) == (Code.OK, 4 * 10**7, 6 * 10**7)
+    assert _forced(venue, trader, 1, asset=1)[0] == Code.INSUFFICIENT_BALANCE
+
+
+def test_the_cut_is_to_the_balance_not_to_the_margin(venue: Venue) -> None:
+    trader = venue.trader(10)
+    trader.order(BUY, 100, 500)  # 5 of margin
+    assert _forced(venue, trader, 11 * USD)[0] == Code.MARGIN_INSUFFICIENT
+    assert _forced(venue, trader, 5 * USD + 1)[0] == Code.MARGIN_INSUFFICIENT
+    assert _forced(venue, trader, 5 * USD)[1][0].size == 5 * USD
+
+
+def test_an_own_pending_taker_gates_a_forced_withdrawal(venue: Venue) -> None:
+    makers, taker = [venue.trader() for _ in range(5)], venue.trader()
+    for maker in makers:
+        maker.order(SELL, 100, 1)
+    taker.order(BUY, 100, 10)
+    assert _forced(venue, taker, 0, asset=9)[0] == Code.TAKER_PENDING  # before its other checks
+    assert _forced(venue, makers[4], 1)[0] == Code.OK
+    venue.finish()
+    assert _forced(venue, taker, 1)[0] == Code.OK
 
 
 def test_nobody_forces_the_house(venue: Venue) -> None:

@@ -1,7 +1,7 @@
 """Matching: the recurring bugs of matching engines, each as a behaviour, on both engines."""
 
 import pytest
-from tests.spec.venue import BUY, IOC, MARK, SELL, Venue, kinds
+from tests.spec.venue import BUY, IOC, MARK, SELL, Trader, Venue, kinds
 
 from provenue.spec.constants import CancelReason, Code, EventKind, Kind
 from provenue.spec.events import Event
@@ -224,6 +224,69 @@ def test_a_reducing_maker_is_served_below_initial_margin(venue: Venue) -> None:
     _, events = taker.place(BUY, 101, 100)
     assert [e.counter_order_id for e in events if e.kind == EventKind.FILL] == [ask]
     assert weak.row() == []
+
+
+def _touch(venue: Venue, maker: Trader, side: int, price: int, size: int, index: int = 1) -> str:
+    """The event after a stranger's order has met the maker's."""
+    taker = venue.trader(1_000, coin_units=10**9)
+    code, events = taker.place(side, price, size, index, time_in_force=IOC)
+    assert code == Code.OK
+    if events[1].kind == EventKind.ORDER_CANCELLED:
+        assert (events[1].account, events[1].reason) == (maker.index, CancelReason.MAKER_MARGIN)
+    return kinds(events)[1]
+
+
+@pytest.mark.parametrize(("units", "event"), [(2_001_009, "ORDER_CANCELLED"), (2_001_010, "FILL")])
+def test_a_maker_is_judged_with_what_its_fill_costs(venue: Venue, units: int, event: str) -> None:
+    """A bid of 100 lots at 101 with the mark at 90: margin 0.9, loss 1.1, fee 1,010."""
+    maker = venue.trader(3)
+    maker.order(BUY, 101, 100)
+    leave = {"asset": 0, "recipient": maker.signer.address}
+    assert maker.act(Kind.WITHDRAW, amount_units=3_000_000 - units, **leave)[0] == Code.OK
+    venue.price({0: 90})
+    assert _touch(venue, maker, SELL, 101, 100) == event
+
+
+def test_a_part_of_a_maker_costs_a_part(venue: Venue) -> None:
+    """The same bid: with 1.5 of equity 49 lots (0.539 and 495) may be hit beside 0.9 of margin."""
+    maker = venue.trader(3)
+    maker.order(BUY, 101, 100)
+    leave = {"asset": 0, "recipient": maker.signer.address}
+    assert maker.act(Kind.WITHDRAW, amount_units=1_500_000, **leave)[0] == Code.OK
+    venue.price({0: 90})
+    assert _touch(venue, maker, SELL, 101, 49) == "FILL"
+    assert _touch(venue, maker, SELL, 101, 49) == "ORDER_CANCELLED"
+
+
+@pytest.mark.parametrize(("mark", "event"), [(117, "FILL"), (118, "ORDER_CANCELLED")])
+def test_a_reducing_maker_keeps_its_maintenance_margin(venue: Venue, mark: int, event: str) -> None:
+    """Long 100 lots from 100 with 2.99; sold at 76 it has 0.59 less 760 of fee, at any mark.
+
+    Maintenance is 0.585 at 117 and 0.59 at 118.
+    """
+    maker, other = venue.trader(3), venue.trader(1_000)
+    maker.order(BUY, 100, 100)
+    other.order(SELL, 100, 100)
+    assert maker.quote == 2_990_000 + 9_000  # the maker's fee is 1,000
+    leave = {"asset": 0, "recipient": maker.signer.address}
+    assert maker.act(Kind.WITHDRAW, amount_units=9_000, **leave)[0] == Code.OK
+    maker.order(SELL, 76, 100)
+    venue.price({0: mark})
+    assert _touch(venue, maker, BUY, 76, 100) == event
+
+
+@pytest.mark.parametrize(
+    ("units", "event"), [(10_000_999, "ORDER_CANCELLED"), (10_001_000, "FILL")]
+)
+def test_a_spot_bid_pays_with_quote(venue: Venue, units: int, event: str) -> None:
+    """10 and a fee of 1,000; that 90 of coin lie beside it does not help."""
+    maker = venue.trader(11, coin_units=10**8)
+    maker.order(BUY, 100, 100, 0)
+    leave = {"asset": 0, "recipient": maker.signer.address}
+    assert maker.act(Kind.WITHDRAW, amount_units=11_000_000 - units, **leave)[0] == Code.OK
+    assert _touch(venue, maker, SELL, 100, 100, 0) == event
+    if event == "FILL":
+        assert (maker.quote, maker.row(0)) == (0, [])
 
 
 def test_tables_that_are_full_say_which(venue: Venue) -> None:

@@ -132,6 +132,16 @@ def test_marks_must_be_there_and_fresh(engine_name: str) -> None:
     assert trader.place(BUY, 90, 1)[0] == Code.OK
 
 
+def test_an_order_needs_fresh_prices_of_the_collateral_behind_it(venue: Venue) -> None:
+    """Also the first order of an account that had no row: its coin backs it from now on."""
+    rich, backed = venue.trader(10), venue.trader(10, coin_units=1)
+    venue.price({1: MARK}, after_ms=60_001)  # feed 0, the coin's, is stale
+    assert backed.place(BUY, 90, 1, instrument=2)[0] == Code.MARK_STALE
+    assert rich.place(BUY, 90, 1, instrument=2)[0] == Code.OK
+    venue.price({0: MARK})
+    assert backed.place(BUY, 90, 1, instrument=2)[0] == Code.OK
+
+
 def test_a_sweep_serves_cancels_before_orders(venue: Venue) -> None:
     traders = [venue.trader() for _ in range(4)]
     id_ = traders[0].order(BUY, 90, 1)

@@ -48,27 +48,62 @@ def test_the_waterfall_orders_then_book_then_house(venue: Venue) -> None:
 
     # 1. the account's own orders are cancelled
     assert [(e.order_id, e.reason) for e in cancelled] == [(stray, CancelReason.LIQUIDATION)]
-    # 2. what the band allows is sold on the book, at the makers' prices, for the higher fee
+    # 2. it is sold on the book down to bankruptcy (93 - 3.99 of equity), for the higher fee
     assert kinds(closed) == ["LIQUIDATED", "FILL"]
-    assert (closed[0].price, closed[0].size) == (89, 1_000)
+    assert (closed[0].price, closed[0].size) == (90, 1_000)
     fill = closed[1]
     assert (fill.order_id, fill.price, fill.size) == (0, 90, 400)
     assert fill.reason == FillFlag.TAKER_SELLS | FillFlag.LIQUIDATION
     assert (fill.value, fill.extra) == (36 * USD * 5_000 // 10**6, 36 * USD * 100 // 10**6)
-    # 3. nothing is left within the band: the house takes the rest at the mark
-    assert kinds(taken) == ["LIQUIDATED", "TAKEN_OVER"]
+    # 3. nothing is left within the limit: the house takes the rest at the mark, and the margin
+    assert kinds(taken) == ["LIQUIDATED", "TAKEN_OVER", "COLLATERAL_TAKEN"]
+    assert taken[0].price == 89  # both by the band (88.35) and by bankruptcy (93 - 2.61 / 0.6)
     assert (taken[1].size, taken[1].value) == (600, 55_800_000)
-    # 10.99 - 4 (400 lots bought at 100, sold at 90) - 0.18 fee - 4.2 (600 lots from 100 to 93)
-    assert (long.quote, long.row()) == (2_610_000, [])
+    # 10.99 - 4 (400 lots bought at 100, sold at 90) - 0.18 fee - 4.2 (600 lots from 100 to 93) is
+    # less than the maintenance margin of 2.79, so all of it goes
+    assert (taken[2].account, taken[2].size) == (long.index, 2_610_000)
+    assert (taken[2].value, taken[2].extra) == (0, 0)
+    assert (long.quote, long.row()) == (0, [])
     house = venue.line("U", 0)
-    assert int(house[5]) == 180_000
+    assert int(house[5]) == 180_000 + 2_610_000
     assert [row[2:4] for row in venue.lines("R") if row[0] == "0"] == [["600", "-55800000"]]
     venue.finish()
+
+
+@pytest.mark.parametrize(("bid", "is_hit"), [(90, True), (89, False)])
+def test_a_liquidation_stops_at_the_bankruptcy_price(venue: Venue, bid: int, is_hit: bool) -> None:
+    """At 92 equity is 2.99: 89.01 a base is bankruptcy, though the band goes down to 87.4."""
+    long, _ = _leveraged(venue)
+    venue.trader(1_000).order(BUY, bid, 1_000)
+    events = venue.price({0: 92})
+    assert _of(events, EventKind.LIQUIDATED)[0].price == 90
+    assert bool(_of(events, EventKind.FILL)) == is_hit
+    assert bool(_of(events, EventKind.TAKEN_OVER)) != is_hit
+    assert _of(events, EventKind.SHORTFALL) == []
+    assert long.quote == (10_990_000 - 10 * USD - 90 * USD * 5_000 // 10**6 if is_hit else 0)
+    assert int(venue.line("U", 0)[5]) == (450_000 if is_hit else 2_990_000)
+    check_dump(venue.engine.dump(), 3)
+
+
+def test_without_equity_a_liquidation_sells_at_the_mark_or_better(venue: Venue) -> None:
+    """At 85 it owes 4.01: a bid of 84 is not hit, the one at 85 pays what the mark says."""
+    long, _ = _leveraged(venue)
+    bidder = venue.trader(1_000)
+    bidder.order(BUY, 85, 300)
+    bidder.order(BUY, 84, 700)
+    events = venue.price({0: 85})
+    assert [event.price for event in _of(events, EventKind.LIQUIDATED)] == [85, 85]
+    assert [(f.price, f.size) for f in _of(events, EventKind.FILL)] == [(85, 300)]
+    assert _of(events, EventKind.COLLATERAL_TAKEN) == []  # no equity, no penalty
+    fee = 85 * 300 * 1_000 * 5_000 // 10**6
+    assert _of(events, EventKind.SHORTFALL)[0].value == 4_010_000 + fee
+    assert (long.quote, long.row()) == (0, [])
 
 
 def test_a_bankrupt_account_gives_collateral_and_the_house_pays_the_rest(venue: Venue) -> None:
     """At 85: 10.99 - 15 = -4.01; 0.01 coin is worth 0.85 * 0.9 = 0.765; 3.245 are missing."""
     long, _ = _leveraged(venue, coin_units=10**6)
+    assert venue.line("A", 0)[9] == "60000"  # 10,000 of the maker, 50,000 of the taker
     events = venue.price({0: 85})
     assert kinds(events)[-6:].count("SHORTFALL") == 1
     taken = _of(events, EventKind.COLLATERAL_TAKEN)[0]
@@ -77,22 +112,77 @@ def test_a_bankrupt_account_gives_collateral_and_the_house_pays_the_rest(venue: 
     assert (shortfall.account, shortfall.value) == (long.index, 3_245_000)
     assert (long.quote, long.balance(1), long.row()) == (0, 0, [])
     house = venue.line("U", 0)
-    assert [int(x) for x in house[5:7]] == [-765_000 - 3_245_000, 10**6]
+    assert [int(x) for x in house[5:7]] == [-765_000 - 3_245_000 + 60_000, 10**6]
+    assert venue.line("A", 0)[9] == "0"  # the fees went first
     check_dump(venue.engine.dump(), 3)
 
 
-def test_the_house_works_its_position_out_without_a_fee(venue: Venue) -> None:
+def test_fees_cover_a_shortfall_and_no_more(venue: Venue) -> None:
+    """4.86 of fees against 4.01: 0.85 stay, the house is at zero."""
+    one, two = venue.trader(1_000), venue.trader(1_000)
+    for seller, buyer in ((one, two), (two, one)):
+        seller.order(SELL, 100, 40_000)
+        buyer.order(BUY, 100, 40_000)
+    assert venue.line("A", 0)[9] == "4800000"
     _leveraged(venue)
-    venue.price({0: 85})
-    bidder = venue.trader(1_000)
-    bidder.order(BUY, 84, 1_000)
     events = venue.price({0: 85})
-    fill = _of(events, EventKind.FILL)[0]
-    assert (fill.account, fill.price, fill.size, fill.value) == (0, 84, 1_000, 0)
-    assert fill.reason == FillFlag.TAKER_SELLS | FillFlag.HOUSE_UNWIND
+    assert _of(events, EventKind.SHORTFALL)[0].value == 4_010_000
+    assert (int(venue.line("U", 0)[5]), venue.line("A", 0)[9]) == (0, "850000")
+    check_dump(venue.engine.dump(), 3)
+
+
+def test_the_house_pays_before_the_fees_do(venue: Venue) -> None:
+    """A penalty of 2.99 is in hand; of the shortfall of 4.01 the fees pay only 1.02."""
+    _leveraged(venue)
+    venue.price({0: 92})
+    assert int(venue.line("U", 0)[5]) == 2_990_000
+    one, two = venue.trader(1_000), venue.trader(1_000)
+    for seller, buyer in ((one, two), (two, one)):
+        seller.order(SELL, 100, 40_000)
+        buyer.order(BUY, 100, 40_000)
+    fees = int(venue.line("A", 0)[9])
+    last = venue.trader(11)
+    last.order(BUY, 92, 1_000)
+    two.order(SELL, 92, 1_000)
+    paid = 9_200 + 46_000
+    events = venue.price({0: 77})
+    shortfall = 15 * USD - (11 * USD - 9_200)
+    assert [e.value for e in _of(events, EventKind.SHORTFALL)] == [shortfall]
+    assert int(venue.line("U", 0)[5]) == 0
+    assert int(venue.line("A", 0)[9]) == fees + paid - (shortfall - 2_990_000)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_the_house_works_its_position_out_at_the_mark_or_better(venue: Venue, side: int) -> None:
+    """Half a tick beyond the mark is not taken, half a tick inside it is; without a fee."""
+    trader, other = venue.trader(11), venue.trader(1_000)
+    trader.order(side, 100, 1_000)
+    other.order(1 - side, 100, 1_000)
+    crash, worse, better = (85, 84, 85) if side == BUY else (115, 116, 115)
+    venue.price({0: crash})
+    assert venue.line("R", 0)[1:3] == ["1", "1000" if side == BUY else "-1000"]
+    in_debt = int(venue.line("U", 0)[5])
+    assert in_debt == -4_010_000 + 60_000
+    mark_units = 84_500_000 if side == BUY else 115_500_000
+    maker = venue.trader(1_000)
+    maker.order(side, worse, 1_000)
+    assert _of(_publish_units(venue, mark_units), EventKind.FILL) == []
+    maker.order(side, better, 600)
+    events = _publish_units(venue, mark_units)
+    fills = _of(events, EventKind.FILL)
+    assert [(f.account, f.price, f.size, f.value) for f in fills] == [(0, better, 600, 0)]
+    flag = FillFlag.TAKER_SELLS if side == BUY else 0
+    assert fills[0].reason == flag | FillFlag.HOUSE_UNWIND
     assert _of(events, EventKind.LIQUIDATED) == []
-    assert all(row[0] != "0" for row in venue.lines("R"))
-    assert int(venue.line("U", 0)[5]) == -4_010_000 - 1 * USD  # 1,000 lots from 85 to 84
+    assert venue.line("R", 0)[2] == ("400" if side == BUY else "-400")
+    assert int(venue.line("U", 0)[5]) == in_debt  # taken over and given away at the same price
+
+
+def _publish_units(venue: Venue, mark_units: int) -> list[Event]:
+    venue.now_ms += 1
+    code, events = venue.publish({0: 0}, entries=[(0, mark_units)])
+    assert code == Code.OK
+    return events + venue.finish()
 
 
 def test_the_largest_maintenance_margin_is_closed_first(venue: Venue) -> None:
@@ -111,27 +201,33 @@ def test_a_short_is_bought_back(venue: Venue) -> None:
     short.order(SELL, 100, 1_000)
     long.order(BUY, 100, 1_000)
     asker = venue.trader(1_000)
-    asker.order(SELL, 111, 1_000)
-    asker.order(SELL, 113, 1_000)  # above 107 * 1.05 = 112.35
+    asker.order(SELL, 110, 1_000)
+    asker.order(SELL, 111, 1_000)  # inside the band of 112.35, beyond bankruptcy
     events = venue.price({0: 107})
-    assert _of(events, EventKind.LIQUIDATED)[0].price == 112
+    assert _of(events, EventKind.LIQUIDATED)[0].price == 110  # 107 + 3.99 of equity
     fills = _of(events, EventKind.FILL)
-    assert [(f.price, f.size, f.reason) for f in fills] == [(111, 1_000, FillFlag.LIQUIDATION)]
-    assert short.row() == []
+    assert [(f.price, f.size, f.reason) for f in fills] == [(110, 1_000, FillFlag.LIQUIDATION)]
+    assert (short.quote, short.row()) == (10_990_000 - 10 * USD - 550_000, [])
 
 
 def test_a_negative_quote_balance_without_a_position_is_swept(venue: Venue) -> None:
-    """Spot bought on credit: 0.27 coin against -17 USDC is unsafe when it is worth less."""
-    buyer, seller = venue.trader(10), venue.trader(1_000, coin_units=10**8)
-    seller.order(SELL, 100, 500, instrument=0)
-    for size in (90, 80, 60, 40):
-        assert buyer.place(BUY, 100, size, instrument=0, time_in_force=1)[0] == Code.OK
-    assert buyer.quote < -16 * USD
-    assert buyer.row(0) == []
-    events = venue.price({0: 65})
-    assert kinds(events).count("COLLATERAL_TAKEN") == 1
+    """0.05 coin backs a realised loss; when it is worth less than the debt, it is taken."""
+    trader, other = venue.trader(1, coin_units=5 * 10**6), venue.trader(1_000)
+    trader.order(BUY, 100, 500)
+    other.order(SELL, 100, 500)
+    venue.price({0: 97})
+    other.order(BUY, 97, 500)
+    trader.order(SELL, 97, 500)
+    debt = 1_500_000 + 5_000 + 24_250 - 1 * USD
+    assert (trader.quote, trader.row()) == (-debt, [])
+    events = venue.price({0: 10})
+    taken = _of(events, EventKind.COLLATERAL_TAKEN)
+    assert [(e.size, e.value, e.extra) for e in taken] == [(5 * 10**6, 450_000, 1)]
+    assert _of(events, EventKind.SHORTFALL)[0].value == debt - 450_000
     assert _of(events, EventKind.LIQUIDATED) == []
-    assert (buyer.quote, buyer.balance(1)) == (0, 0)
+    assert (trader.quote, trader.balance(1)) == (0, 0)
+    fees = 5_000 + 25_000 + 4_850 + 24_250
+    assert int(venue.line("U", 0)[5]) == fees - debt
 
 
 @pytest.mark.parametrize("accounts", [1, 2, 3, 5, 11])

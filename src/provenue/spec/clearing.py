@@ -1,7 +1,7 @@
 """Chapter 5.1 and 5.6: what a fill does to money and positions; funding."""
 
 from provenue.spec.constants import FUNDING_PERIOD_MS, FUNDING_SCALE, PPM, EventKind, Side
-from provenue.spec.margin import funding_due
+from provenue.spec.margin import feed_fresh, funding_due
 from provenue.spec.notation import ceil_div, sign, trunc_div
 from provenue.spec.state import QUOTE, Account, Row, State
 
@@ -60,9 +60,14 @@ def change_position(account: Account, row: Row, d: int, c: int, c0: int) -> None
 
 
 def accrue_funding(state: State) -> None:
-    """5.6: every perpetual's index moves up to `now`, with premium and mark from before."""
+    """5.6: every perpetual's index moves up to `now`, with premium and mark from before.
+
+    On a mark that is stale only the time moves on: a feed that has died costs nobody funding.
+    """
     for _, instrument in state.listed_perpetuals():
         dt = min(state.now_ms - instrument.funding_time_ms, FUNDING_PERIOD_MS)
+        if not feed_fresh(state, instrument.feed):
+            dt = 0
         instrument.funding_index += trunc_div(
             instrument.premium_ppm * state.mark(instrument) * dt * FUNDING_SCALE,
             PPM * FUNDING_PERIOD_MS * instrument.lots_per_base,

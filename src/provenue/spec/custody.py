@@ -124,27 +124,30 @@ def withdraw(state: State, account: Account, m: SimpleNamespace, *, forced: bool
         raise Reject(Code.BAD_AMOUNT)
     if m.recipient == ZERO_ADDRESS:
         raise Reject(Code.BAD_RECIPIENT)
-    if account.balances[m.asset] - reserved(state, account, m.asset) < m.amount_units:
+    free, amount = account.balances[m.asset] - reserved(state, account, m.asset), m.amount_units
+    if forced and free > 0:
+        amount = min(amount, free)  # the fill of one lot must not void an exit
+    if free < amount:
         raise Reject(Code.INSUFFICIENT_BALANCE)
     if account.rows or account.balances[QUOTE] < 0:
         if not prices_fresh(state, account):
             raise Reject(Code.MARK_STALE)
         balances = list(account.balances)
-        balances[m.asset] -= m.amount_units
+        balances[m.asset] -= amount
         after = replace(account, balances=balances)
         if equity(state, after) < initial_margin(state, after):
             raise Reject(Code.MARGIN_INSUFFICIENT)
 
     # UPDATE
-    account.balances[m.asset] -= m.amount_units
-    id_ = issue(state, m.asset, m.amount_units, m.recipient)
+    account.balances[m.asset] -= amount
+    id_ = issue(state, m.asset, amount, m.recipient)
 
     # EMIT
     state.emit(
         EventKind.WITHDRAWN,
         reason=int(forced),
         account=account.index,
-        size=m.amount_units,
+        size=amount,
         extra=m.asset,
         value=id_,
     )
@@ -158,8 +161,14 @@ def _named_account(state: State, m: SimpleNamespace) -> Account:
 
 
 def forced_withdraw(state: State, m: SimpleNamespace) -> None:
-    """3.5: the owner has asked on L1; the same checks, no signature, no gate."""
-    withdraw(state, _named_account(state, m), m, forced=True)
+    """3.5: the owner has asked on L1; the same checks, no signature.
+
+    The remainder of an own taker may still cost what the account has, so it gates the exit.
+    """
+    account = _named_account(state, m)
+    if state.pending_taker is not None and state.pending_taker.account == account.index:
+        raise Reject(Code.TAKER_PENDING)
+    withdraw(state, account, m, forced=True)
 
 
 def forced_cancel(state: State, m: SimpleNamespace) -> None:

@@ -7,12 +7,14 @@ from provenue.spec.state import QUOTE, Account, Instrument, Row, State
 __all__ = [
     "asset_value",
     "equity",
+    "fee_reserve",
+    "feed_fresh",
     "funding_due",
     "initial_margin",
     "is_unsafe",
+    "loss_against_mark",
     "maintenance",
     "only_reduces",
-    "open_order_loss",
     "place_margin_ok",
     "prices_fresh",
     "reserved",
@@ -71,28 +73,15 @@ def worst_size_lots(row: Row) -> int:
     return max(abs(row.size_lots + row.open_buy_lots), abs(row.size_lots - row.open_sell_lots))
 
 
-def open_order_loss(state: State, instrument: Instrument, row: Row) -> int:
-    """5.2: what the open orders of a perpetual would lose at once against the mark."""
-    mark, lots_per_base = state.mark(instrument), instrument.lots_per_base
-    buys = row.open_buy_units - row.open_buy_lots * mark // lots_per_base
-    sells = ceil_div(row.open_sell_lots * mark, lots_per_base) - row.open_sell_units
-    return max(0, buys) + max(0, sells)
-
-
 def _row_initial_margin(state: State, instrument: Instrument, row: Row) -> int:
-    mark = state.mark(instrument)
-    if instrument.is_perpetual:
-        notional = ceil_div(worst_size_lots(row) * mark, instrument.lots_per_base)
-        need = ceil_div(notional * instrument.initial_ppm, PPM)
-        return need + open_order_loss(state, instrument, row)
-    base = state.assets[instrument.base_asset]
-    sold_units = row.open_sell_lots * instrument.base_units_per_lot
-    sold_value = sold_units * mark * base.weight_ppm // (base.units_per_base * PPM)
-    return row.open_buy_units + max(0, sold_value - row.open_sell_units)
+    if not instrument.is_perpetual:
+        return row.open_buy_units
+    notional = ceil_div(worst_size_lots(row) * state.mark(instrument), instrument.lots_per_base)
+    return ceil_div(notional * instrument.initial_ppm, PPM)
 
 
 def initial_margin(state: State, account: Account) -> int:
-    """5.2: with all open orders counted."""
+    """5.2: with all open orders counted, but not what they may lose (see `loss_against_mark`)."""
     rows = account.rows.items()
     return sum(_row_initial_margin(state, state.instruments[index], row) for index, row in rows)
 
@@ -121,22 +110,49 @@ def is_unsafe(state: State, account: Account) -> bool:
 # --- 5.4 freshness -------------------------------------------------------------------------------
 
 
-def _feed_fresh(state: State, feed: int) -> bool:
+def feed_fresh(state: State, feed: int) -> bool:
+    """5.4: no new risk, and no funding, on a mark older than this."""
     f = state.feeds[feed]
     return f.price != 0 and state.now_ms - f.updated_at_ms <= MARK_STALE_MS
 
 
-def prices_fresh(state: State, account: Account) -> bool:
-    """5.4: every price that this account's margin needs."""
-    if not account.rows and account.balances[QUOTE] >= 0:
+def prices_fresh(state: State, account: Account, *, placing: bool = False) -> bool:
+    """5.4: every price that this account's margin needs.
+
+    The row of an order that is being placed counts as in use already: collateral backs it.
+    """
+    if not placing and not account.rows and account.balances[QUOTE] >= 0:
         return True
     feeds = [state.instruments[index].feed for index in account.rows]
     held = [a for a, balance in enumerate(account.balances) if a != QUOTE and balance != 0]
     feeds += [state.assets[asset].feed for asset in held]
-    return all(_feed_fresh(state, feed) for feed in feeds)
+    return all(feed_fresh(state, feed) for feed in feeds)
 
 
 # --- 5.5 the margin check of PLACE ---------------------------------------------------------------
+
+
+def loss_against_mark(
+    state: State, instrument: Instrument, side: int, quantity: int, notional: int
+) -> int:
+    """5.5: what these lots for this money lose at once. Never a gain: it would hide a loss."""
+    mark = state.mark(instrument)
+    if instrument.is_perpetual:
+        worth = quantity * mark
+        if side == Side.BUY:
+            return max(0, notional - worth // instrument.lots_per_base)
+        return max(0, ceil_div(worth, instrument.lots_per_base) - notional)
+    if side == Side.BUY:
+        return 0  # the whole cost is reserved
+    base = state.assets[instrument.base_asset]
+    price = state.feeds[base.feed].price
+    worth = quantity * instrument.base_units_per_lot * price * base.weight_ppm
+    return max(0, worth // (base.units_per_base * PPM) - notional)
+
+
+def fee_reserve(instrument: Instrument, notional: int) -> int:
+    """5.5: the taker's fee, were the order filled at once at its limit."""
+    return ceil_div(notional * instrument.taker_fee_ppm, PPM)
 
 
 def only_reduces(instrument: Instrument, side: int, row_with_order: Row) -> bool:
@@ -150,14 +166,12 @@ def only_reduces(instrument: Instrument, side: int, row_with_order: Row) -> bool
 
 
 def place_margin_ok(
-    state: State, account_with_order: Account, index: int, side: int, notional: int
+    state: State, account_with_order: Account, index: int, side: int, lots: int, notional: int
 ) -> bool:
-    """5.5: P6 for a new order; `notional` is the order's, at its limit."""
+    """5.5: P6 for a new order; `lots` and `notional` are the order's, at its limit."""
     instrument = state.instruments[index]
-    row = account_with_order.rows[index]
-    fee_reserve = ceil_div(notional * instrument.taker_fee_ppm, PPM)
-    have = equity(state, account_with_order) - fee_reserve
-    if only_reduces(instrument, side, row):
-        loss = open_order_loss(state, instrument, row)
-        return have - loss >= maintenance(state, account_with_order)
+    have = equity(state, account_with_order) - fee_reserve(instrument, notional)
+    have -= loss_against_mark(state, instrument, side, lots, notional)
+    if only_reduces(instrument, side, account_with_order.rows[index]):
+        return have >= maintenance(state, account_with_order)
     return have >= initial_margin(state, account_with_order)

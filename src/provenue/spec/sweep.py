@@ -1,6 +1,6 @@
 """Chapter 6.2 to 6.5: a walk over all accounts after prices moved; liquidation by rule (P6)."""
 
-from provenue.spec.book import cancel, free_row_if_unused, opposite, row_for
+from provenue.spec.book import cancel, free_row_if_unused, row_for
 from provenue.spec.clearing import change_position, settle_funding
 from provenue.spec.constants import (
     PRICE_TICKS_MAX,
@@ -10,8 +10,8 @@ from provenue.spec.constants import (
     FillFlag,
     Side,
 )
-from provenue.spec.margin import asset_value, is_unsafe, row_maintenance
-from provenue.spec.notation import clamp, trunc_div
+from provenue.spec.margin import asset_value, equity, is_unsafe, maintenance, row_maintenance
+from provenue.spec.notation import ceil_div, clamp, trunc_div
 from provenue.spec.state import HOUSE, QUOTE, Account, Order, State
 from provenue.spec.trading import band_limit, match
 
@@ -61,7 +61,7 @@ def _liquidation_step(state: State, account: Account) -> None:
         return
     index = _largest_position(state, account)
     if index is not None:
-        order = _closing_order(state, account, index)
+        order = _closing_order(account, index, _liquidation_limit(state, account, index))
         state.emit(
             EventKind.LIQUIDATED,
             instrument=index,
@@ -85,19 +85,32 @@ def _largest_position(state: State, account: Account) -> int | None:
     return largest
 
 
-def _closing_order(state: State, account: Account, index: int) -> Order:
-    """An order within the liquidation band; it takes no slot, its id is 0."""
+def _closing_side(size_lots: int) -> Side:
+    return Side.SELL if size_lots > 0 else Side.BUY
+
+
+def _liquidation_limit(state: State, account: Account, index: int) -> int:
+    """Within the band, and not beyond the bankruptcy price: below it others would pay."""
     instrument = state.instruments[index]
     size = account.rows[index].size_lots
-    side = opposite(Side.BUY if size > 0 else Side.SELL)
-    limit = band_limit(state, instrument, side, instrument.liquidation_band_ppm)
+    side, mark, tick = _closing_side(size), state.mark(instrument), instrument.tick_size
+    room = max(0, equity(state, account)) * instrument.lots_per_base // abs(size)
+    band = band_limit(state, instrument, side, instrument.liquidation_band_ppm)
+    if side == Side.SELL:
+        return max(band, ceil_div(max(0, mark - room), tick))
+    return min(band, (mark + room) // tick)
+
+
+def _closing_order(account: Account, index: int, limit: int) -> Order:
+    """Of the whole position, as far as one order goes; it takes no slot, its id is 0."""
+    size = account.rows[index].size_lots
     lots = min(abs(size), SIZE_LOTS_MAX)
     return Order(
         slot=0,
         generation=0,
         account=account.index,
         instrument=index,
-        side=side,
+        side=_closing_side(size),
         price_ticks=clamp(limit, 1, PRICE_TICKS_MAX),
         size_lots=lots,
         remaining_lots=lots,
@@ -110,19 +123,40 @@ def _closing_order(state: State, account: Account, index: int) -> Order:
 
 
 def _takeover(state: State, account: Account) -> None:
-    """The house takes positions at the mark, then collateral at its value, then the shortfall."""
+    """The house takes positions at the mark, then collateral at its value, then the shortfall.
+
+    Who leaves a position to the house leaves its maintenance margin too, as far as it has it.
+    """
+    penalty = clamp(equity(state, account), 0, maintenance(state, account))
     for index in sorted(account.rows):
         if account.rows[index].size_lots != 0:
             _take_position(state, account, index)
+    if penalty > 0:
+        _pay_house(state, account, penalty)
+        state.emit(EventKind.COLLATERAL_TAKEN, account=account.index, size=penalty)
     for asset in range(QUOTE + 1, state.preset.assets_max):
         value = asset_value(state, account, asset)
         if account.balances[QUOTE] < 0 and value > 0:
             _take_collateral(state, account, asset, value)
+    if account.balances[QUOTE] < 0:
+        _cover_shortfall(state, account)
+
+
+def _pay_house(state: State, account: Account, units: int) -> None:
+    """Quote from the account to the house, or back if negative."""
+    account.balances[QUOTE] -= units
+    state.house.balances[QUOTE] += units
+
+
+def _cover_shortfall(state: State, account: Account) -> None:
+    """The house pays; the fees that the venue has earned stand behind the house."""
     shortfall = -account.balances[QUOTE]
-    if shortfall > 0:
-        state.house.balances[QUOTE] -= shortfall
-        account.balances[QUOTE] = 0
-        state.emit(EventKind.SHORTFALL, account=account.index, value=shortfall)
+    _pay_house(state, account, -shortfall)
+    state.emit(EventKind.SHORTFALL, account=account.index, value=shortfall)
+    quote = state.assets[QUOTE]
+    covered = min(quote.fees_units, max(0, -state.house.balances[QUOTE]))
+    quote.fees_units -= covered
+    state.house.balances[QUOTE] += covered
 
 
 def _take_position(state: State, account: Account, index: int) -> None:
@@ -156,8 +190,7 @@ def _take_collateral(state: State, account: Account, asset: int, value: int) -> 
     units = account.balances[asset]
     account.balances[asset] = 0
     state.house.balances[asset] += units
-    account.balances[QUOTE] += value
-    state.house.balances[QUOTE] -= value
+    _pay_house(state, account, -value)
     state.emit(
         EventKind.COLLATERAL_TAKEN, account=account.index, size=units, value=value, extra=asset
     )
@@ -167,7 +200,14 @@ def _take_collateral(state: State, account: Account, asset: int, value: int) -> 
 
 
 def _house_step(state: State) -> None:
-    """The house works its way out: its largest position, on the book, without a fee."""
-    index = _largest_position(state, state.house)
+    """The house works its way out: its largest position, on the book, without a fee.
+
+    At the mark or better, so that nobody is paid for waiting.
+    """
+    house = state.house
+    index = _largest_position(state, house)
     assert index is not None
-    match(state, _closing_order(state, state.house, index), FillFlag.HOUSE_UNWIND)
+    instrument = state.instruments[index]
+    side = _closing_side(house.rows[index].size_lots)
+    limit = band_limit(state, instrument, side, 0)
+    match(state, _closing_order(house, index, limit), FillFlag.HOUSE_UNWIND)

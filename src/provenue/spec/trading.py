@@ -38,7 +38,10 @@ from provenue.spec.constants import (
 )
 from provenue.spec.margin import (
     equity,
+    fee_reserve,
     initial_margin,
+    loss_against_mark,
+    maintenance,
     place_margin_ok,
     prices_fresh,
     reserved,
@@ -166,23 +169,33 @@ def _check_risk(
     state: State, account: Account, instrument: Instrument, m: SimpleNamespace, limit: int
 ) -> None:
     """Checks 16 to 19: enough to deliver, not too large, fresh prices, margin (P6)."""
-    if not instrument.is_perpetual and m.side == Side.SELL:
-        base = instrument.base_asset
-        free = account.balances[base] - reserved(state, account, base)
-        if free < m.size_lots * instrument.base_units_per_lot:
-            raise Reject(Code.INSUFFICIENT_BALANCE)
     notional = limit * m.size_lots * instrument.quote_per_tick_lot
+    if not instrument.is_perpetual and not _can_deliver(state, account, instrument, m, notional):
+        raise Reject(Code.INSUFFICIENT_BALANCE)
     row = row_for(state, account, m.instrument).with_order(m.side, m.size_lots, notional)
     if instrument.is_perpetual:
         worst = worst_size_lots(row)
         value = ceil_div(worst * state.mark(instrument), instrument.lots_per_base)
         if worst > POSITION_BASE_MAX * instrument.lots_per_base or value > POSITION_NOTIONAL_MAX:
             raise Reject(Code.POSITION_TOO_LARGE)
-    if not prices_fresh(state, account):
+    if not prices_fresh(state, account, placing=True):
         raise Reject(Code.MARK_STALE)
     after = replace(account, rows=account.rows | {m.instrument: row})
-    if not place_margin_ok(state, after, m.instrument, m.side, notional):
+    if not place_margin_ok(state, after, m.instrument, m.side, m.size_lots, notional):
         raise Reject(Code.MARGIN_INSUFFICIENT)
+
+
+def _can_deliver(
+    state: State, account: Account, instrument: Instrument, m: SimpleNamespace, notional: int
+) -> bool:
+    """Check 16: what a spot order gives away is there, beside what others may; no credit."""
+    if m.side == Side.SELL:
+        base = instrument.base_asset
+        free = account.balances[base] - reserved(state, account, base)
+        return bool(free >= m.size_lots * instrument.base_units_per_lot)
+    rows = account.rows.items()
+    bids = sum(r.open_buy_units for i, r in rows if not state.instruments[i].is_perpetual)
+    return account.balances[QUOTE] - bids >= notional + fee_reserve(instrument, notional)
 
 
 # --- 4.2 matching --------------------------------------------------------------------------------
@@ -254,14 +267,20 @@ def match(state: State, taker: Order, flag: int = 0) -> int:
 
 
 def _may_make(state: State, maker: Order, quantity: int) -> bool:
-    """4.2 step 4: at the touch a resting order is checked again, unless it reduces (P6)."""
-    account = state.accounts[maker.account]
-    if state.instruments[maker.instrument].is_perpetual:
+    """4.2 step 4: at the touch a resting order is checked again, with what the fill costs (P6)."""
+    account, instrument = state.accounts[maker.account], state.instruments[maker.instrument]
+    notional = maker.price_ticks * quantity * instrument.quote_per_tick_lot
+    fee = ceil_div(notional * instrument.maker_fee_ppm, PPM)
+    loss = loss_against_mark(state, instrument, maker.side, quantity, notional)
+    have = equity(state, account) - loss - fee
+    if instrument.is_perpetual:
         size = account.rows[maker.instrument].size_lots
         reducible = size if maker.side == Side.SELL else -size
         if reducible >= quantity:
-            return True
-    return equity(state, account) >= initial_margin(state, account)
+            return have >= maintenance(state, account)
+    elif maker.side == Side.BUY and account.balances[QUOTE] < notional + fee:
+        return False
+    return have >= initial_margin(state, account)
 
 
 def _fill(state: State, taker: Order, maker: Order, quantity: int, flag: int) -> None:
