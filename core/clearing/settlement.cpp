@@ -91,14 +91,15 @@ void accrue_funding(State& state, uint64_t now_ms) {
         if (instrument.listed == 0 || !is_perpetual(instrument)) continue;
         if (instrument.funding_time_ms == now_ms) continue;
         const i128 elapsed = min(now_ms - instrument.funding_time_ms, kFundingPeriodMs);
+        state.instruments.edit(index, &InstrumentRecord::funding_time_ms) = now_ms;
+        // A dead feed's mark and premium say nothing about the time since.
+        if (!is_fresh(state.feeds[instrument.feed], now_ms)) continue;
         const i128 moved = div_trunc(
             multiply(instrument.premium_ppm, mark_of(state, instrument), elapsed, kFundingScale),
             multiply(kPpm, kFundingPeriodMs, instrument.lots_per_base));
-        if (moved != 0) {
-            int64_t& total = state.instruments.edit(index, &InstrumentRecord::funding_index);
-            total = narrow<int64_t>(total + moved);
-        }
-        state.instruments.edit(index, &InstrumentRecord::funding_time_ms) = now_ms;
+        if (moved == 0) continue;
+        int64_t& total = state.instruments.edit(index, &InstrumentRecord::funding_index);
+        total = narrow<int64_t>(total + moved);
     }
 }
 

@@ -35,7 +35,7 @@ void change_position(State& state, RowRef ref, i128 size_change, i128 cash);
 
 // Brings a row's funding index up to its instrument's, and the money with it.
 void settle_funding(State& state, EventLog& events, RowRef ref);
-// Moves the funding index of every listed perpetual up to `now_ms`.
+// Moves the funding of every listed perpetual up to `now_ms`: the index only on a fresh mark.
 void accrue_funding(State& state, uint64_t now_ms);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

@@ -68,6 +68,36 @@ void take_collateral(State& state, EventLog& events, uint32_t account) {
     }
 }
 
+// Who leaves its position to the house leaves its maintenance margin too.
+void take_penalty(State& state, EventLog& events, uint32_t account, i128 penalty_units) {
+    if (penalty_units == 0) return;
+    change_balance(state, account, kQuote, -penalty_units);
+    change_balance(state, kHouse, kQuote, penalty_units);
+    Event event = event_of(EventKind::kCollateralTaken);
+    event.account = account;
+    event.size = narrow<int64_t>(penalty_units);
+    event.extra = kQuote;
+    events.emit(event);
+}
+
+// The house pays what is missing, and fees pay what the house has not. The rest is bad debt.
+void cover_shortfall(State& state, EventLog& events, uint32_t account) {
+    const i128 missing = -i128{state.balance(account, kQuote)};
+    if (missing <= 0) return;
+    change_balance(state, account, kQuote, missing);
+    change_balance(state, kHouse, kQuote, -missing);
+    Event event = event_of(EventKind::kShortfall);
+    event.account = account;
+    event.value = narrow<int64_t>(missing);
+    events.emit(event);
+
+    const i128 fees = state.assets[kQuote].fees_units;
+    const i128 paid = min(fees, max(0, -i128{state.balance(kHouse, kQuote)}));
+    if (paid == 0) return;
+    state.assets.edit(kQuote, &AssetRecord::fees_units) = narrow<int64_t>(fees - paid);
+    change_balance(state, kHouse, kQuote, paid);
+}
+
 }  // namespace
 
 bool largest_position(const State& state, uint32_t account, RowRef& ref) {
@@ -90,22 +120,18 @@ bool largest_position(const State& state, uint32_t account, RowRef& ref) {
 
 void take_over(State& state, EventLog& events, uint32_t account) {
     ASSERT(account != kHouse, "the house takes over itself");
+    // Noted first: afterwards there is no maintenance margin left.
+    const i128 penalty =
+        clamp(equity(state, account), 0, maintenance_margin(state, account));
     RowRef ref;
     // Each round ends one position.
     for (uint32_t rounds = 0; lowest_position(state, account, ref); ++rounds) {
         ASSERT(rounds < kPositionsPerAccount, "takeover does not end");
         take_position(state, events, ref);
     }
+    take_penalty(state, events, account, penalty);
     take_collateral(state, events, account);
-
-    const int64_t quote = state.balance(account, kQuote);
-    if (quote >= 0) return;
-    change_balance(state, account, kQuote, -i128{quote});
-    change_balance(state, kHouse, kQuote, quote);
-    Event event = event_of(EventKind::kShortfall);
-    event.account = account;
-    event.value = narrow<int64_t>(-i128{quote});
-    events.emit(event);
+    cover_shortfall(state, events, account);
 }
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

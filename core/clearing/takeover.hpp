@@ -12,8 +12,9 @@ namespace provenue::PROVENUE_PRESET_NAMESPACE {
 // instrument. False when the account holds no perpetual position.
 bool largest_position(const State& state, uint32_t account, RowRef& ref);
 
-// The house takes the account's positions at the mark, its collateral as far as needed, and pays
-// what is still missing. The account has no open orders.
+// The house takes the account's positions at the mark, its maintenance margin as a penalty and its
+// collateral as far as needed, and pays what is still missing, at the last with fees. The account
+// has no open orders.
 void take_over(State& state, EventLog& events, uint32_t account);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

@@ -380,6 +380,43 @@ void test_spot_sells_what_is_there_and_reserves_it() {
     CHECK(venue.events(EventKind::kWithdrawn)[0].reason == 1);
 }
 
+// An exit that took days is not void for a fee of a few units; nor does it take what is promised.
+void test_a_forced_withdrawal_is_cut_to_what_is_there() {
+    Venue venue;
+    venue.open(2);
+    CHECK(venue.deposit(101, 1, 100'000'000) == Code::kOk);  // one BTC
+    CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kSell, 60'000, 600, 1))) ==
+          Code::kOk);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 1, 100'000'000)) == Code::kOk);
+    CHECK(venue.events(EventKind::kWithdrawn)[0].size == 40'000'000);
+    CHECK(venue.state().balance(1, 1) == 60'000'000);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 1, 1)) == Code::kInsufficientBalance);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 0, kAmountMax)) == Code::kOk);
+    CHECK(venue.events(EventKind::kWithdrawn)[0].size == 1'000'000'000'000);
+    CHECK(venue.state().assets[0].issued_units == 1'000'000'000'000);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 0, uint64_t{kAmountMax} + 1)) ==
+          Code::kBadAmount);
+    // The owner asks again; only what comes through the inbox is cut.
+    CHECK(venue.posted(venue.withdraw(venue.id_of(2), 0, 1'000'000'000'001, address_of(1))) ==
+          Code::kInsufficientBalance);
+}
+
+void test_nothing_is_forced_out_of_an_account_while_its_taker_is_pending() {
+    Venue venue;
+    venue.open(2);
+    for (uint32_t i = 0; i <= kFillsPerMessage; ++i)
+        CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kSell, 60'000, 1))) ==
+              Code::kOk);
+    CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, 60'000, 100))) == Code::kOk);
+    CHECK(venue.state().globals().pending_order != 0);
+    CHECK(venue.inbox(venue.forced_withdraw(102, 0, 1)) == Code::kTakerPending);
+    CHECK(venue.inbox(venue.forced_withdraw(102, 99, 0)) == Code::kTakerPending);  // comes first
+    CHECK(venue.inbox(venue.forced_withdraw(999, 0, 1)) == Code::kAccountUnknown);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 0, 1)) == Code::kOk);
+    CHECK(venue.posted(Venue::resume()) == Code::kOk);
+    CHECK(venue.inbox(venue.forced_withdraw(102, 0, 1)) == Code::kOk);
+}
+
 }  // namespace
 
 int main() {
@@ -401,5 +438,7 @@ int main() {
     test_an_empty_account_is_reclaimed_when_the_table_is_full();
     test_prices_need_a_quorum_and_give_the_median();
     test_spot_sells_what_is_there_and_reserves_it();
+    test_a_forced_withdrawal_is_cut_to_what_is_there();
+    test_nothing_is_forced_out_of_an_account_while_its_taker_is_pending();
     return test::finish();
 }

@@ -63,7 +63,7 @@ struct Withdrawal {
 };
 
 // 3.5, the same for both kinds. The reject's rollback takes back the lowered balance.
-Code take_out(Run& run, const Withdrawal& out) {
+Code take_out(Run& run, Withdrawal out) {
     State& state = run.state;
     if (out.asset >= kAssetsMax || state.assets[out.asset].listed == 0)
         return Code::kAssetUnknown;
@@ -71,13 +71,16 @@ Code take_out(Run& run, const Withdrawal& out) {
     if (is_zero_address(out.recipient)) return Code::kBadRecipient;
     const i128 free_units =
         state.balance(out.account, out.asset) - reserved_units(state, out.account, out.asset);
+    // A fill of one lot must not void an exit that took days: it gets what there is.
+    if (out.forced && free_units > 0 && free_units < out.amount_units)
+        out.amount_units = narrow<uint64_t>(free_units);
     if (free_units < out.amount_units) return Code::kInsufficientBalance;
     const bool at_risk =
         state.has_row_in_use(out.account) || state.balance(out.account, kQuote) < 0;
     if (at_risk && !prices_fresh(state, out.account, run.now_ms)) return Code::kMarkStale;
     change_balance(state, out.account, out.asset, -i128{out.amount_units});
     // P6: nobody withdraws into a state below initial margin.
-    if (at_risk && equity(state, out.account) < initial_margin(state, out.account))
+    if (at_risk && excess(state, out.account, Requirement::kInitial) < 0)
         return Code::kMarginInsufficient;
 
     const int64_t amount = narrow<int64_t>(out.amount_units);
@@ -136,6 +139,11 @@ Code forced_withdraw(Run& run) {
     const Holder holder{run.data + W::kOwner, run.u8(W::kSubaccount)};
     const uint32_t link = find_account(run.state, run.hasher, holder);
     if (link == kNoLink) return Code::kAccountUnknown;
+    const uint32_t pending = run.state.globals().pending_order;
+    // The remainder of its taker may still cost what the account has.
+    if (pending != kNoLink &&
+        run.state.orders[linked_index(pending)].account == linked_index(link))
+        return Code::kTakerPending;
     return take_out(run, {linked_index(link), run.u16(W::kAsset), run.u64(W::kAmountUnits),
                           run.data + W::kRecipient, true});
 }

@@ -130,6 +130,9 @@ void test_liquidation_and_takeover_go_by_instrument() {
     }
     CHECK((taken == std::vector<uint32_t>{0, 2}));
     CHECK((tried == std::vector<uint32_t>{0}));
+    // Its equity of 276,400 would last 4,606 USDC a BTC; the band of 5 % is nearer.
+    for (const Event& event : seen)
+        CHECK(event.kind != static_cast<uint16_t>(EventKind::kLiquidated) || event.price == 51'300);
 }
 
 void test_funding_is_paid_between_the_sides() {
@@ -141,12 +144,12 @@ void test_funding_is_paid_between_the_sides() {
     CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, 60'100, 500))) == Code::kOk);
     venue.mark(kMark);  // the book stands 200 USDC above the mark
     CHECK(venue.state().instruments[0].premium_ppm == 3'333);
-    venue.now_ms += 28'800'000 / 2;
+    venue.now_ms += 57'600;
     CHECK(venue.posted(venue.tick()) == Code::kOk);
     venue.finish_sweep();
     // trunc(3,333 * 60e9 * dt * 1e6 / (1e6 * 28,800,000 * 1,000)): of the 10 ms between the two
-    // signers' messages 69.4375, of half a period 99,990,000,000.
-    CHECK(venue.state().instruments[0].funding_index == 69'437 + 99'990'000'000);
+    // signers' messages 69,437.5, of a 500th of a period 399,960,000.
+    CHECK(venue.state().instruments[0].funding_index == 69'437 + 399'960'000);
     venue.mark(kMark);
     CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, 60'300, 1))) == Code::kOk);
     const std::vector<Event> paid = venue.events(EventKind::kFundingPaid);
@@ -157,6 +160,34 @@ void test_funding_is_paid_between_the_sides() {
     CHECK(venue.state().instruments[0].clearing_units >= 0);  // dust stays (P8)
 }
 
+// The mark is 60,000 ms old at most while the index moves; then only the time goes on.
+void test_funding_stands_still_on_a_stale_feed() {
+    Venue venue;
+    venue.open(2);
+    CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kSell, 60'300, 1))) == Code::kOk);
+    CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kBuy, 60'100, 1))) == Code::kOk);
+    venue.mark(kMark);
+    const int64_t before = venue.state().instruments[0].funding_index;
+    venue.now_ms += 60'000;
+    CHECK(venue.posted(venue.tick()) == Code::kOk);
+    venue.finish_sweep();
+    // 60,000 ms of 28,800,000: 3,333 * 60e9 / 1,000 / 480.
+    CHECK(venue.state().instruments[0].funding_index - before == 416'625'000);
+    for (int i = 0; i < 3; ++i) {
+        venue.now_ms += 1;
+        CHECK(venue.posted(venue.tick()) == Code::kOk);
+        venue.finish_sweep();
+        CHECK(venue.state().instruments[0].funding_index - before == 416'625'000);
+        CHECK(venue.state().instruments[0].funding_time_ms == venue.now_ms);
+    }
+    // A fresh mark says nothing about the time before it either.
+    venue.now_ms += 1'000'000;
+    CHECK(venue.posted(venue.prices(0, {{0, kMark}}, venue.now_ms)) == Code::kOk);
+    CHECK(venue.posted(venue.prices(1, {{0, kMark}}, venue.now_ms)) == Code::kOk);
+    CHECK(venue.state().feeds[0].updated_at_ms == venue.now_ms);
+    CHECK(venue.state().instruments[0].funding_index - before == 416'625'000);
+}
+
 }  // namespace
 
 int main() {
@@ -165,5 +196,6 @@ int main() {
     test_a_maker_below_initial_margin_fills_only_to_reduce();
     test_liquidation_and_takeover_go_by_instrument();
     test_funding_is_paid_between_the_sides();
+    test_funding_stands_still_on_a_stale_feed();
     return test::finish();
 }

@@ -31,15 +31,28 @@ void end_order(Run& run, uint32_t slot) {
     give_back_order(run.state, slot);
 }
 
-// 4.2 step 4: a maker that does not reduce must still have its initial margin (P6).
+bool maker_reduces(const State& state, const OrderRecord& maker, uint64_t quantity) {
+    if (!is_perpetual(state.instruments[maker.instrument])) return false;
+    const i128 size = state.row(row_of(state, maker.account, maker.instrument)).size_lots;
+    const bool opposes = side_of(maker) == Side::kSell ? size > 0 : size < 0;
+    return opposes && magnitude(size) >= quantity;
+}
+
+// 4.2 step 4: after what this very fill costs, a maker that reduces must have its maintenance, any
+// other its initial margin (P6), and who buys spot the money.
 bool maker_may_fill(const State& state, const OrderRecord& maker, uint64_t quantity) {
     const InstrumentRecord& instrument = state.instruments[maker.instrument];
-    if (is_perpetual(instrument)) {
-        const i128 size = state.row(row_of(state, maker.account, maker.instrument)).size_lots;
-        const bool opposes = side_of(maker) == Side::kSell ? size > 0 : size < 0;
-        if (opposes && magnitude(size) >= quantity) return true;
-    }
-    return equity(state, maker.account) >= initial_margin(state, maker.account);
+    const Side side = side_of(maker);
+    const i128 notional = multiply(maker.price_ticks, quantity, instrument.quote_per_tick_lot);
+    const i128 fee = mul_div_ceil(notional, instrument.maker_fee_ppm, kPpm);
+    if (!is_perpetual(instrument) && side == Side::kBuy &&
+        state.balance(maker.account, kQuote) < notional + fee)
+        return false;
+    const Requirement requirement = maker_reduces(state, maker, quantity)
+                                        ? Requirement::kMaintenance
+                                        : Requirement::kInitial;
+    return excess(state, maker.account, requirement) >=
+           trade_loss(state, instrument, side, quantity, notional) + fee;
 }
 
 void emit_fill(Run& run, const Taker& taker, const OrderRecord& maker, uint64_t maker_id,

@@ -38,6 +38,9 @@ public:
         check_books();
         check_chains();
         check_sweep();
+        check_fills();
+        check_withdrawals();
+        check_margins();
         if (random_.one_in(8)) check_undo_and_again(before, message, inbox, code);
     }
 
@@ -272,6 +275,41 @@ private:
             CHECK(!is_unsafe(venue_.state(), account));
     }
 
+    // Nobody is filled below maintenance, at whatever price: a maker never, a taker by no more than
+    // the rounding of its fees, fill by fill. Who is being liquidated is below it already.
+    void check_fills() {
+        const std::vector<Event> fills = venue_.events(EventKind::kFill);
+        State state = venue_.state();
+        taker_fills_ = state.globals().pending_order == 0 ? taker_fills_ + fills.size()
+                                                          : taker_fills_ + kFillsPerMessage;
+        for (const Event& fill : fills) {
+            CHECK(!is_unsafe(state, fill.counter_account));
+            if ((fill.reason & (kFillFlagLiquidation | kFillFlagHouseUnwind)) == 0)
+                CHECK(excess(state, fill.account, Requirement::kMaintenance) +
+                          static_cast<int64_t>(taker_fills_) >=
+                      0);
+        }
+        if (state.globals().pending_order == 0) taker_fills_ = 0;
+    }
+
+    // P6: what has left, left initial margin behind.
+    void check_withdrawals() {
+        for (const Event& event : venue_.events(EventKind::kWithdrawn))
+            CHECK(excess(venue_.state(), event.account, Requirement::kInitial) >= 0);
+    }
+
+    // Three writings of the same sums agree.
+    void check_margins() {
+        State state = venue_.state();
+        for (uint32_t account = 0; account < kAccountsMax; ++account) {
+            const i128 worth = equity(state, account);
+            CHECK(excess(state, account, Requirement::kInitial) ==
+                  worth - initial_margin(state, account));
+            CHECK(excess(state, account, Requirement::kMaintenance) ==
+                  worth - maintenance_margin(state, account));
+        }
+    }
+
     // Undone, the image is as before; applied again, everything comes out the same.
     void check_undo_and_again(const Bytes& before, const Bytes& message, bool inbox, Code code) {
         const Bytes after = venue_.image();
@@ -289,6 +327,7 @@ private:
     test::Random& random_;
     Venue venue_;
     int64_t price_ = static_cast<int64_t>(kMark);
+    uint64_t taker_fills_ = 0;  // of the order under way
 };
 
 // The stream is worth something only if it gets everywhere; the fixed seed does.
@@ -297,7 +336,7 @@ void check_coverage(const Fuzz& fuzz) {
     for (const EventKind kind :
          {kAccountOpened, kDeposited, kDepositBounced, kWithdrawn, kOrderAccepted, kOrderResting,
           kFill, kOrderCancelled, kTakerContinues, kFundingPaid, kPriceUpdated, kSweepFinished,
-          kLiquidated, kTakenOver})
+          kLiquidated, kTakenOver, kCollateralTaken, kShortfall})
         if (!fuzz.kinds.contains(static_cast<uint16_t>(kind))) {
             std::printf("no event of kind %d\n", static_cast<int>(kind));
             test::fail("coverage", __FILE__, __LINE__);

@@ -103,15 +103,27 @@ Code check_room(const State& state, const Placement& order) {
                                                                          : Code::kPositionsFull;
 }
 
-// Step 16: what is sold on a spot market must be there and not promised to another order.
+// 5.5: the fee if all of it takes at its limit.
+i128 fee_reserve_of(const InstrumentRecord& instrument, const Placement& order) {
+    return mul_div_ceil(notional_of(instrument, order), instrument.taker_fee_ppm, kPpm);
+}
+
+// Step 16: what is sold, or paid, on a spot market must be there and not promised to another order:
+// spot is not bought on credit.
 Code check_holding(const State& state, const Placement& order) {
     const InstrumentRecord& instrument = state.instruments[order.instrument];
-    if (is_perpetual(instrument) || order.side() == Side::kBuy) return Code::kOk;
-    const i128 free_units = state.balance(order.account, instrument.base_asset) -
-                            reserved_units(state, order.account, instrument.base_asset);
-    return free_units < multiply(order.size_lots, instrument.base_units_per_lot)
-               ? Code::kInsufficientBalance
-               : Code::kOk;
+    if (is_perpetual(instrument)) return Code::kOk;
+    i128 free_units = 0;
+    i128 needed_units = 0;
+    if (order.side() == Side::kBuy) {
+        free_units = state.balance(order.account, kQuote) - spot_buy_units(state, order.account);
+        needed_units = notional_of(instrument, order) + fee_reserve_of(instrument, order);
+    } else {
+        free_units = state.balance(order.account, instrument.base_asset) -
+                     reserved_units(state, order.account, instrument.base_asset);
+        needed_units = multiply(order.size_lots, instrument.base_units_per_lot);
+    }
+    return free_units < needed_units ? Code::kInsufficientBalance : Code::kOk;
 }
 
 // Step 17, with the order's lots in a copy of the row.
@@ -135,19 +147,17 @@ Code check_position_size(const State& state, const Placement& order) {
 bool has_margin(const State& state, const Placement& order, RowRef ref) {
     const InstrumentRecord& instrument = state.instruments[order.instrument];
     const PositionRecord& row = state.row(ref);
-    const i128 fee_reserve =
-        mul_div_ceil(notional_of(instrument, order), instrument.taker_fee_ppm, kPpm);
     const bool buys = order.side() == Side::kBuy;
     const bool opposes = buys ? row.size_lots < 0 : row.size_lots > 0;
     const int64_t open = buys ? row.open_buy_lots : row.open_sell_lots;
-    const i128 worth = equity(state, order.account) - fee_reserve;
-    if (is_perpetual(instrument) && opposes &&
-        static_cast<u128>(open) <= magnitude(row.size_lots)) {
-        // It only reduces: allowed below initial margin, never below maintenance.
-        const i128 loss = open_order_loss(instrument, row, mark_of(state, instrument));
-        return worth - loss >= maintenance_margin(state, order.account);
-    }
-    return worth >= initial_margin(state, order.account);
+    const bool only_reduces = is_perpetual(instrument) && opposes &&
+                              static_cast<u128>(open) <= magnitude(row.size_lots);
+    const i128 cost = trade_loss(state, instrument, order.side(), order.size_lots,
+                                 notional_of(instrument, order)) +
+                      fee_reserve_of(instrument, order);
+    // What only reduces is allowed below initial margin, never below maintenance.
+    return excess(state, order.account,
+                  only_reduces ? Requirement::kMaintenance : Requirement::kInitial) >= cost;
 }
 
 void emit_accepted(Run& run, uint32_t slot) {
@@ -184,7 +194,7 @@ Code place(Run& run, const Actor& actor) {
     if (code == Code::kOk) code = check_holding(state, order);
     if (code == Code::kOk) code = check_position_size(state, order);
     if (code != Code::kOk) return code;
-    if (!prices_fresh(state, order.account, run.now_ms)) return Code::kMarkStale;
+    if (!prices_fresh(state, order.account, run.now_ms, true)) return Code::kMarkStale;
 
     // The order joins the row before the margin check; a reject rolls it back.
     const RowRef row = open_row(state, order.account, order.instrument);

@@ -18,8 +18,9 @@ inline uint64_t mark_of(const State& state, const InstrumentRecord& instrument) 
     return state.feeds[instrument.feed].price;
 }
 bool is_fresh(const FeedRecord& feed, uint64_t now_ms);
-// 5.4: every price that the account's margin depends on is fresh.
-bool prices_fresh(const State& state, uint32_t account, uint64_t now_ms);
+// 5.4: every price that the account's margin depends on is fresh. `opens_row`: an order is about to
+// take a row, whose own feed the caller has checked, so that collateral matters in any case.
+bool prices_fresh(const State& state, uint32_t account, uint64_t now_ms, bool opens_row = false);
 
 // 5.1, 5.6: what the row owes (positive) or is owed since it was last settled; the payer rounds up.
 i128 funding_due(const InstrumentRecord& instrument, const PositionRecord& row);
@@ -27,17 +28,24 @@ i128 funding_due(const InstrumentRecord& instrument, const PositionRecord& row);
 i128 asset_value(const State& state, uint32_t account, uint32_t asset);
 // Units of an asset that back the account's open spot sells (3.5).
 i128 reserved_units(const State& state, uint32_t account, uint32_t asset);
+// Quote units that the account's open spot buys will cost, without fees (4.1 step 16).
+i128 spot_buy_units(const State& state, uint32_t account);
 
 // W of 5.2: the largest size, in either direction, that the row's open orders can lead to.
 i128 worst_size_lots(const PositionRecord& row);
-// What the row's open orders would lose at once against the mark: the last two terms of 5.2.
-i128 open_order_loss(const InstrumentRecord& instrument, const PositionRecord& row, uint64_t mark);
+// 5.5: what `lots` bought or sold for `notional_units` lose at once against the mark, at least 0.
+i128 trade_loss(const State& state, const InstrumentRecord& instrument, Side side, uint64_t lots,
+                i128 notional_units);
 // Of a perpetual row, at its present size.
 i128 row_maintenance(const InstrumentRecord& instrument, const PositionRecord& row, uint64_t mark);
 
 i128 initial_margin(const State& state, uint32_t account);
 i128 equity(const State& state, uint32_t account);
 i128 maintenance_margin(const State& state, uint32_t account);
+
+enum class Requirement : uint8_t { kInitial, kMaintenance };
+// equity less the initial or the maintenance margin, in one pass over the rows (P3).
+i128 excess(const State& state, uint32_t account, Requirement requirement);
 bool is_unsafe(const State& state, uint32_t account);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE
