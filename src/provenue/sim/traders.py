@@ -35,6 +35,8 @@ __all__ = ["Plan", "main"]
 
 E8_PER_LOT = 10_000
 IN_FLIGHT_MAX = 64
+# An account of preset dev has 64 order slots; some are on their way.
+STANDING_MAX = 48
 BACKLOG_SLOW, BACKLOG_STOP = 4, 10
 SECOND_NS = 1_000_000_000
 LATENCY_SAMPLES_MAX = 500_000
@@ -65,6 +67,9 @@ class Trader:
         self._key = key
         self._units: dict[str, tuple[int, int, int]] = {}
         self.signer: ActionSigner | None = None
+        # Ids of resting orders by their number in the flow, oldest first. Those that were filled
+        # stay until the flow takes them away.
+        self.standing: dict[int, str] = {}
 
     async def open(self, domain: Domain, instruments: dict[str, tuple[int, int, int]]) -> None:
         """Connect and find the account that the deposit has opened."""
@@ -89,7 +94,6 @@ class Trader:
         *,
         immediate: bool = False,
         flow_order: int | None = None,
-        open_orders: dict[int, tuple[Trader, str]] | None = None,
     ) -> None:
         """Sign and send one limit order; remember its id under `flow_order` while it rests."""
         assert self.signer is not None
@@ -111,12 +115,8 @@ class Trader:
                 return
             order = result["order"]
             self._stats.counts["fills_seen"] += len(result["trades"])
-            if (
-                flow_order is not None
-                and open_orders is not None
-                and order["order_state"] == "open"
-            ):
-                open_orders[flow_order] = (self, order["order_id"])
+            if flow_order is not None and order["order_state"] == "open":
+                self.standing[flow_order] = order["order_id"]
 
         self._stats.counts["orders"] += 1
         method = "private/buy" if side is Side.BUY else "private/sell"
@@ -279,7 +279,6 @@ class Population:
         first = next(self._flow)
         self._book = FlowBook(first.price_units)
         self._book.take(first)
-        self._open: dict[int, tuple[Trader, str]] = {}
         self._ticks: dict[str, int] = {}
         self.pace = 1.0
         self.stopping = asyncio.Event()
@@ -346,9 +345,9 @@ class Population:
         self._book.take(event)
         trader = self._replayers[event.order % len(self._replayers)]
         if not event.created:
-            known = self._open.pop(event.order, None)
+            known = trader.standing.pop(event.order, None)
             if known is not None:
-                await known[0].cancel(known[1])
+                await trader.cancel(known)
             return
         name = self._plan.perpetual
         ticks = event.price_units // self._ticks[name]
@@ -361,7 +360,10 @@ class Population:
             return
         lots = max(event.amount_e8 // E8_PER_LOT, 1)
         side = Side.BUY if event.is_buy else Side.SELL
-        await trader.place(name, side, lots, ticks, flow_order=event.order, open_orders=self._open)
+        if len(trader.standing) >= STANDING_MAX:
+            # A recording leaves more orders standing than a dozen accounts may: the oldest go.
+            await trader.cancel(trader.standing.pop(next(iter(trader.standing))))
+        await trader.place(name, side, lots, ticks, flow_order=event.order)
 
     async def make(self, trader: Trader) -> None:
         """Quote both sides of both instruments, again and again."""
