@@ -18,6 +18,7 @@ class Market:
     rng: random.Random
     feeds_max: int
     extreme: bool
+    calm: bool = False
     anchors: list[int] = field(default_factory=list)
     prices: list[int] = field(default_factory=list)
 
@@ -37,7 +38,8 @@ class Market:
             if roll < 0.15:
                 move = self.rng.choice((-0.06, 0.06))
             elif roll < 0.2:
-                move = self.rng.uniform(0.25, 0.4) * self.rng.choice((-1, -1, 1))
+                jump = self.rng.uniform(0.25, 0.4) * self.rng.choice((-1, -1, 1))
+                move = jump / 5 if self.calm else jump  # calm: shortfalls that fees can pay
             pull = 0.03 * (anchor - price) / anchor
             price = round(price * (1 + move + pull))
             self.prices[feed] = min(max(price, anchor // 6, 1), anchor * 6, PRICE_MAX)

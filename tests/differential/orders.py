@@ -40,7 +40,8 @@ class Trader:
         index, instrument = self._instrument(state, account)
         side = rng.randrange(2)
         reference = self._reference(state, instrument)
-        grid = max(1, self.market.anchors[instrument.feed] // instrument.tick_size // GRID)
+        tick_size = max(1, instrument.tick_size)  # 0 while nothing is listed
+        grid = max(1, self.market.anchors[instrument.feed] // tick_size // GRID)
         spread = {"ladder": 30, "stack": 2, "storm": 3}.get(phase, 6)
         away = rng.randint(-1 if phase == "trade" else 1, spread) * grid
         price = reference - away if side == Side.BUY else reference + away

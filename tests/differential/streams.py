@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.differential import bad
+from tests.differential import bad, plans
 from tests.differential.market import Market
 from tests.differential.orders import Trader
 from tests.differential.wire import Item, Signer, encode, make_signers
@@ -49,6 +49,7 @@ class Stream:
         state = State(preset)
         self.preset = state.preset
         self.market = Market(rng, self.preset.feeds_max, extreme=rng.random() < 0.25)
+        self.market.calm = rng.random() < 0.35
         self.trader = Trader(rng, self.market)
         self.clock_ms = 1_700_000_000_000 + rng.randrange(10**9)
         self.left = length
@@ -85,17 +86,19 @@ class Stream:
         if state.pending_taker is not None:
             return self._while_pending(state)
         if state.sweep_remaining and self.rng.random() < 0.8:
-            return self._continue
+            return self.go_on
         return self._ordinary(state)
 
     def _while_pending(self, state: State) -> Make:
         roll = self.rng.random()
         if roll < 0.5:
-            return self._continue
+            return self.go_on
         if roll < 0.6:
             assert state.pending_taker is not None
             taker = state.accounts[state.pending_taker.account]
             return lambda _: self._forced_cancel(taker)
+        if roll < 0.66:
+            return lambda s: plans.exit_beside_a_taker(self, s)
         if roll < 0.75:
             inbox = (self.deposit, self.forced_withdraw, self.forced_cancel, self.late_listing)
             return self.rng.choice((*inbox, self.set_signers))
@@ -112,7 +115,8 @@ class Stream:
             return self.price_round
         weights = _PHASES[self.phase]
         name = self.rng.choices(list(weights), list(weights.values()))[0]
-        make: Make = getattr(self, name)
+        plan = plans.PLANS.get(name)
+        make: Make = getattr(self, name) if plan is None else lambda s: plan(self, s)
         return make
 
     def _next_phase(self, state: State) -> None:
@@ -211,7 +215,8 @@ class Stream:
 
     # --- valid messages of every kind ------------------------------------------------------------
 
-    def _continue(self, _: State) -> Item:
+    def go_on(self, _: State) -> Item:
+        """Of a taker or a sweep, or of nothing."""
         return self.item(encode(Kind.CONTINUE, {}), "CONTINUE")
 
     def tick(self, _: State) -> Item:
@@ -295,8 +300,7 @@ class Stream:
 
     def take(self, state: State) -> Item:
         """An order that crosses the book, often deeper than one message may fill."""
-        some = [self.account(state) for _ in range(3)]
-        account = max(some, key=lambda a: a.balances[0])  # who can afford to be deep
+        account = max(self.some(state, 3), key=lambda a: a.balances[0])  # who can afford to be deep
         return self.signed(state, Kind.PLACE, account, **self.trader.taker(state, account))
 
     def deep(self, state: State) -> Item:
@@ -309,8 +313,7 @@ class Stream:
         return self.place(state)
 
     def _planned_order(self, state: State, fields: dict[str, Any], *, richest: bool) -> Item:
-        some = [self.account(state) for _ in range(4 if richest else 2)]
-        account = max(some, key=lambda a: a.balances[0])
+        account = max(self.some(state, 4 if richest else 2), key=lambda a: a.balances[0])
         return self.signed(state, Kind.PLACE, account, key=0, **fields)
 
     def cancel(self, state: State) -> Item:
@@ -366,7 +369,12 @@ class Stream:
         """An owner on L1."""
         account = self.account(state)
         fields = self._withdrawal(state, account)
-        fields |= {"owner": account.owner, "subaccount": account.subaccount}
+        return self.forced_exit(account, fields["asset"], fields["amount_units"])
+
+    def forced_exit(self, account: Account, asset: int, amount: int) -> Item:
+        """To the owner's own address."""
+        fields = {"owner": account.owner, "subaccount": account.subaccount, "asset": asset,
+                  "amount_units": min(amount, 1 << 53), "recipient": account.owner}  # fmt: skip
         return self.item(encode(Kind.FORCED_WITHDRAW, fields), "FORCED_WITHDRAW")
 
     def forced_cancel(self, state: State) -> Item:
@@ -398,6 +406,10 @@ class Stream:
         if self.favourite < len(state.accounts) and self.rng.random() < 0.3:
             return state.accounts[self.favourite]
         return self.rng.choice(state.accounts[HOUSE + 1 :])
+
+    def some(self, state: State, count: int) -> list[Account]:
+        """A few, perhaps one of them twice."""
+        return [self.account(state) for _ in range(count)]
 
     def _sample(self, state: State, count: int) -> list[Account]:
         accounts = state.accounts[HOUSE + 1 :]
@@ -469,8 +481,8 @@ class Stream:
 
 _TRADE = {
     "place": 40, "take": 18, "deep": 0.7, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
-    "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 1,
-    "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
+    "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 3,
+    "brim": 2, "drain": 0.5, "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
 }  # fmt: skip
 _PHASES: dict[str, dict[str, float]] = {
     "trade": _TRADE,

@@ -11,11 +11,14 @@ import pytest
 from tests.differential.compare import Difference, MakeEngine, run
 
 from provenue.spec import authorisation, clearing, custody, margin, prices, sweep, trading
-from provenue.spec.margin import equity, initial_margin
-from provenue.spec.state import Account, Order, State
+from provenue.spec.constants import Side
+from provenue.spec.margin import equity, initial_margin, prices_fresh
+from provenue.spec.state import QUOTE, Account, Instrument, Order, State
+from provenue.spec.trading import band_limit
 
 pytestmark = pytest.mark.slow
 
+cover_shortfall = vars(sweep)["_cover_shortfall"]
 SEEDS, MESSAGES = range(100, 104), 4_000
 
 
@@ -23,9 +26,30 @@ def _floor(a: int, b: int) -> int:
     return a // b
 
 
-def _no_reducing_makers(state: State, maker: Order, _: int) -> bool:
+def _makers_as_they_stand(state: State, maker: Order, _: int) -> bool:
     account = state.accounts[maker.account]
     return equity(state, account) >= initial_margin(state, account)
+
+
+def _placed_on_stale_collateral(state: State, account: Account, **_: bool) -> bool:
+    return prices_fresh(state, account)
+
+
+def _only_the_band(state: State, account: Account, index: int) -> int:
+    instrument, size = state.instruments[index], account.rows[index].size_lots
+    side = Side.SELL if size > 0 else Side.BUY
+    return band_limit(state, instrument, side, instrument.liquidation_band_ppm)
+
+
+def _house_within_the_band(state: State, instrument: Instrument, side: int, ppm: int) -> int:
+    return band_limit(state, instrument, side, ppm or instrument.liquidation_band_ppm)
+
+
+def _shortfall_without_fees(state: State, account: Account) -> None:
+    fees = state.assets[QUOTE].fees_units
+    cover_shortfall(state, account)
+    state.house.balances[QUOTE] -= fees - state.assets[QUOTE].fees_units
+    state.assets[QUOTE].fees_units = fees
 
 
 def _last_position(_: State, account: Account) -> int | None:
@@ -46,7 +70,16 @@ def _run_all(make_engine: MakeEngine) -> None:
         pytest.param(trading, "ceil_div", _floor, id="market sells rounded down"),
         pytest.param(prices, "trunc_div", _floor, id="premium rounded down"),
         pytest.param(trading, "_may_make", lambda *_: True, id="makers never checked"),
-        pytest.param(trading, "_may_make", _no_reducing_makers, id="no reducing makers"),
+        pytest.param(trading, "_may_make", _makers_as_they_stand, id="makers before the fill"),
+        pytest.param(trading, "loss_against_mark", lambda *_: 0, id="makers lose nothing"),
+        pytest.param(margin, "loss_against_mark", lambda *_: 0, id="orders lose nothing"),
+        pytest.param(trading, "_can_deliver", lambda *_: True, id="spot on credit"),
+        pytest.param(trading, "prices_fresh", _placed_on_stale_collateral, id="stale collateral"),
+        pytest.param(clearing, "feed_fresh", lambda *_: True, id="funding on a dead feed"),
+        pytest.param(sweep, "_liquidation_limit", _only_the_band, id="beyond bankruptcy"),
+        pytest.param(sweep, "maintenance", lambda *_: 0, id="no penalty"),
+        pytest.param(sweep, "_cover_shortfall", _shortfall_without_fees, id="fees kept"),
+        pytest.param(sweep, "band_limit", _house_within_the_band, id="the house pays the band"),
         pytest.param(margin, "only_reduces", lambda *_: False, id="no reducing orders"),
         pytest.param(custody, "prices_fresh", lambda *_: True, id="withdrawals on stale prices"),
         pytest.param(trading, "reserved", lambda *_: 0, id="nothing reserved"),
