@@ -1,10 +1,9 @@
 """Money out of the insurance fund by holes in margin and liquidation.
 
-Each test states what must hold; those marked xfail are open holes with their price tag. Venue: lots
-of 1/1000 base, ticks of 1 USDC, mark 100, initial 10 %, maintenance 5 %, liquidation band 5 %.
+Each test states what must hold; one marked xfail is an open hole with its price tag. Venue: lots of
+1/1000 base, ticks of 1 USDC, mark 100, initial 10 %, maintenance 5 %, liquidation band 5 %.
 """
 
-import pytest
 from tests.adversarial.attack import equity, gang_worth, house_worth, native, publish_units
 from tests.spec.venue import BUY, IOC, MARK, SELL, USD, Trader, Venue
 
@@ -32,7 +31,6 @@ def _spend_down(mule: Trader, friend: Trader) -> None:
         friend.order(BUY, 1, lots, time_in_force=IOC)
 
 
-@pytest.mark.xfail(strict=True, reason="5.2 nets the gain of far orders against a loss (A1)")
 def test_far_orders_do_not_hide_the_loss_of_a_bad_one() -> None:
     """Buy orders far below the mark must not pay for a buy far above it."""
     venue = Venue.listed("native")
@@ -49,7 +47,6 @@ def test_far_orders_do_not_hide_the_loss_of_a_bad_one() -> None:
     assert house_worth(venue) >= 0
 
 
-@pytest.mark.xfail(strict=True, reason="5.2 nets the gain of far orders against a loss (A1)")
 def test_stolen_money_does_not_leave_through_the_withdrawal_tree() -> None:
     """A1 to its end with the margins of `dev`: 1,000 USDC take 17,000 from a stranger."""
     margins = {"initial_ppm": 50_000, "maintenance_ppm": 30_000, "maker_fee_ppm": 200}
@@ -69,7 +66,6 @@ def test_stolen_money_does_not_leave_through_the_withdrawal_tree() -> None:
     assert code != Code.OK or units <= 31_000 * USD
 
 
-@pytest.mark.xfail(strict=True, reason="4.2 step 4 looks at the maker before the netted loss (A1)")
 def test_a_maker_cannot_be_filled_into_bankruptcy() -> None:
     """The same with the mule resting: the check at the touch must see what the fill costs."""
     venue = Venue.listed("native")
@@ -83,25 +79,25 @@ def test_a_maker_cannot_be_filled_into_bankruptcy() -> None:
     assert gang_worth([mule, friend]) - before <= 0
 
 
-@pytest.mark.xfail(strict=True, reason="5.2 spot: sums of sells are netted as well (A1)")
 def test_spot_sells_far_above_do_not_hide_a_sell_for_nothing() -> None:
     """Collateral that backs a debt is sold to a friend for one tick a coin."""
     venue = Venue.listed("native")
-    mule, friend = venue.trader(1, coin_units=100 * COIN_UNITS), venue.trader(1_000)
-    other = venue.trader(1, coin_units=200 * COIN_UNITS)
-    other.order(SELL, MARK, 80_000, 0)
-    mule.order(BUY, MARK, 80_000, 0, time_in_force=IOC)  # 8,000 USDC of it are credit
+    mule, friend = venue.trader(1, coin_units=100 * COIN_UNITS), venue.trader(20_000)
+    _open_position(mule, friend, 700_000, 2)
+    venue.price({0: MARK, 1: MARK - 5})
+    mule.order(SELL, MARK - 5, 690_000, 2)
+    friend.order(BUY, MARK - 5, 690_000, 2, time_in_force=IOC)
+    assert mule.quote < -3_000 * USD  # the realised loss, which the coins cover
     before = gang_worth([mule, friend])
     mule.order(SELL, 1_000_000, 100, 0)  # 0.1 coin far above: "gain" 100,000
-    if mule.place(SELL, 1, 179_900, 0)[0] == Code.OK:
-        friend.place(BUY, 1, 179_900, 0, time_in_force=IOC)
-    venue.price({0: MARK, 1: MARK})
+    if mule.place(SELL, 1, 99_900, 0)[0] == Code.OK:
+        friend.place(BUY, 1, 99_900, 0, time_in_force=IOC)
+    venue.price({0: MARK, 1: MARK - 5})
     profit = gang_worth([mule, friend]) - before
     print("profit", profit / USD, "house", house_worth(venue) / USD)
     assert profit <= 0
 
 
-@pytest.mark.xfail(strict=True, reason="5.5 counts the loss of one row only when reducing (A2)")
 def test_reducing_in_two_instruments_does_not_spend_equity_twice() -> None:
     """Each reducing order may lose all equity above maintenance; together they lose it twice."""
     venue = Venue.listed("native")
@@ -134,7 +130,6 @@ def test_reducing_in_one_instrument_spends_equity_once() -> None:
     assert house_worth(venue) >= 0
 
 
-@pytest.mark.xfail(strict=True, reason="6.4 takes over at the mark, 6.5 sells at the band (A3)")
 def test_the_house_does_not_pay_the_band_to_whoever_waits_for_its_unwind() -> None:
     """Dump a position on the house at the mark, buy it back 5 % cheaper in the next sweep."""
     venue = Venue.listed("native", tick_size=10_000)  # ticks of a cent
@@ -154,7 +149,6 @@ def test_the_house_does_not_pay_the_band_to_whoever_waits_for_its_unwind() -> No
     assert profit <= 10 * USD
 
 
-@pytest.mark.xfail(strict=True, reason="6.3 sells below the bankruptcy price into a friend (A4)")
 def test_a_liquidation_does_not_sell_below_the_bankruptcy_price() -> None:
     """A friend's bid at the edge of the band takes what the shortfall then pays for."""
     venue = Venue.listed("native")
@@ -172,7 +166,6 @@ def test_a_liquidation_does_not_sell_below_the_bankruptcy_price() -> None:
     assert profit <= gap
 
 
-@pytest.mark.xfail(strict=True, reason="6.4 leaves all margin to who dumps on the house (A5)")
 def test_a_takeover_costs_the_account_its_maintenance_margin() -> None:
     """An exit from a book without bids, at the mark, for nothing."""
     venue = Venue.listed("native")
