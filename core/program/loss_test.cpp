@@ -92,8 +92,10 @@ void test_spot_is_bought_with_quote_that_is_there() {
     venue.open(1);
     CHECK(venue.deposit(101, 1, 10'000'000'000) == Code::kOk);  // 100 BTC
     const uint64_t id = venue.id_of(1);
-    CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 16'667, 1))) ==
-          Code::kInsufficientBalance);
+    CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 16'651, 1))) ==
+          Code::kInsufficientBalance);  // 999,060 and 999.06 of fee
+    CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 16'650, 1))) == Code::kOk);
+    venue.undo();
     CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 16'000, 1))) == Code::kOk);
     CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 600, 1))) == Code::kOk);
     CHECK(venue.posted(venue.place(id, limit(Side::kBuy, 60'000, 67, 1))) ==

@@ -135,6 +135,26 @@ void test_liquidation_and_takeover_go_by_instrument() {
         CHECK(event.kind != static_cast<uint16_t>(EventKind::kLiquidated) || event.price == 51'300);
 }
 
+// P8: a lot at 60,000.000001 USDC is worth 60,000,000.001 units: a long has 60,000,000 of it, a
+// short owes 60,000,001, and of that both need 10 and 5 %, rounded up.
+void test_values_and_margins_are_rounded_against_the_account() {
+    Venue venue;
+    venue.open(2);
+    CHECK(venue.posted(venue.place(venue.id_of(2), limit(Side::kSell, 60'000, 1))) == Code::kOk);
+    CHECK(venue.posted(venue.place(venue.id_of(1), limit(Side::kBuy, 60'000, 1))) == Code::kOk);
+    venue.mark(kMark + 1);
+    State state = venue.state();
+    CHECK(equity(state, 1) == 1'000'000'000'000 - 30'000);
+    CHECK(equity(state, 2) == 1'000'000'000'000 - 12'000 - 1);
+    for (const uint32_t account : {1u, 2u}) {
+        CHECK(initial_margin(state, account) == 6'000'001);
+        CHECK(maintenance_margin(state, account) == 3'000'001);
+        const i128 worth = equity(state, account);
+        CHECK(excess(state, account, Requirement::kInitial) == worth - 6'000'001);
+        CHECK(excess(state, account, Requirement::kMaintenance) == worth - 3'000'001);
+    }
+}
+
 void test_funding_is_paid_between_the_sides() {
     Venue venue;
     venue.open(2);
@@ -195,6 +215,7 @@ int main() {
     test_an_account_below_initial_margin_may_only_reduce();
     test_a_maker_below_initial_margin_fills_only_to_reduce();
     test_liquidation_and_takeover_go_by_instrument();
+    test_values_and_margins_are_rounded_against_the_account();
     test_funding_is_paid_between_the_sides();
     test_funding_stands_still_on_a_stale_feed();
     return test::finish();
