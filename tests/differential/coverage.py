@@ -44,7 +44,7 @@ BRANCHES = (
     "exit gated by an own taker", "spot bid without quote", "maker refused while reducing",
     "spot bid refused at the touch", "sale at the bankruptcy price", "penalty of a takeover",
     "fees cover a shortfall", "bad debt beyond the fees", "fees left after a shortfall",
-    "funding stands still",
+    "funding stands still", "first order on stale collateral",
 )  # fmt: skip
 
 
@@ -143,6 +143,8 @@ class Coverage:
         hit(["reject after the burn"] * (code != Code.OK and (bases, used) > before.nonces))
         if code == Code.INSUFFICIENT_BALANCE and kind == "PLACE":
             hit(["spot bid without quote"] * (item.message[_SIDE_AT] == Side.BUY))
+        if code == Code.MARK_STALE and kind == "PLACE":
+            hit(["first order on stale collateral"] * _is_first_on_fresh_mark(item, after))
         if code == Code.TAKER_PENDING:
             hit(["exit gated by an own taker"] * (kind == "FORCED_WITHDRAW"))
         if code != Code.OK:
@@ -247,6 +249,15 @@ def _stands_still(before: Seen, after: State) -> bool:
         premium and index == index_now and time_now - time > MARK_STALE_MS
         for (premium, index, time), (index_now, time_now) in zip(before.funding, now, strict=True)
     )
+
+
+def _is_first_on_fresh_mark(item: Item, after: State) -> bool:
+    """Of a PLACE that was MARK_STALE: no row yet, and its own feed is not to blame (5.4)."""
+    account = after.accounts[int.from_bytes(item.message[13:17], "big")]
+    feed = after.instruments[int.from_bytes(item.message[34:36], "big")].feed
+    stamp_ms = int.from_bytes(item.message[1:9], "big")
+    now_ms = max(after.now_ms, clamp(stamp_ms, item.stamp_min_ms, item.stamp_max_ms))
+    return not account.rows and now_ms - after.feeds[feed].updated_at_ms <= MARK_STALE_MS
 
 
 def _refusal(before: Seen, event: Event, after: State) -> list[str]:

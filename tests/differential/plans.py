@@ -13,6 +13,7 @@ from tests.differential.wire import Item
 
 from provenue.spec.book import best_price
 from provenue.spec.constants import (
+    MARK_STALE_MS,
     NONE_U16,
     PRICE_MAX,
     PRICE_TICKS_MAX,
@@ -208,6 +209,48 @@ def _leave_only_the_cost(stream: "Stream", account: Account) -> Make:
     return make
 
 
+# --- 5.4: collateral without a price -------------------------------------------------------------
+
+
+def dead_feed(stream: "Stream", state: State) -> Item:
+    """The feed of a collateral asset falls silent; its holders, without any row, place orders."""
+    rng = stream.rng
+    asset = rng.choice((1, 2))
+    feed = state.assets[asset].feed
+    stream.wait_ms(MARK_STALE_MS + rng.choice((1, 1_000)))
+    stream.plan.extend(
+        [lambda s: stream.prices(s, dead=feed)] * (max(1, state.price_quorum) + rng.randrange(3))
+    )
+    accounts = state.accounts[HOUSE + 1 :]
+    flat = [a for a in accounts if not any(row.size_lots for row in a.rows.values())]
+    for account in rng.sample(flat, min(3, len(flat))):
+        plan = (_cancel_all(stream, account), _first_order(stream, account, feed))
+        stream.plan.append(_give(stream, account, asset))
+        stream.plan.extend(_when_quiet(stream, make) for make in plan)
+    return stream.prices(state, dead=feed)
+
+
+def _give(stream: "Stream", account: Account, asset: int) -> Make:
+    return lambda _: stream.deposit_of(asset, 10**6, account.owner, account.subaccount)
+
+
+def _first_order(stream: "Stream", account: Account, feed: int) -> Make:
+    """In an instrument whose own feed is fine."""
+
+    def make(state: State) -> Item:
+        instruments = enumerate(state.instruments)
+        others = [i for i, x in instruments if x.listed and x.is_perpetual and x.feed != feed]
+        index = stream.rng.choice(others or [0])
+        now = state.accounts[account.index]
+        side = stream.rng.randrange(2)
+        instrument = state.instruments[index]
+        price = state.mark(instrument) // max(1, instrument.tick_size)
+        price = max(1, price if side == Side.BUY else price + 1)
+        return stream.signed(state, Kind.PLACE, now, key=0, **_limit(index, side, price, 1))
+
+    return make
+
+
 # --- 3.5: exits ----------------------------------------------------------------------------------
 
 
@@ -223,4 +266,5 @@ def exit_beside_a_taker(stream: "Stream", state: State) -> Item:
 PLANS: dict[str, Callable[["Stream", State], Item]] = {
     "brim": close_at_the_brim,
     "drain": drain_a_bidder,
+    "dead_feed": dead_feed,
 }

@@ -149,6 +149,9 @@ class Stream:
             self.clock_ms = self.rng.choice((1 << 63, U64_MAX, U64_MAX - 1_000))
         self.clock_ms = min(self.clock_ms, U64_MAX)
 
+    def wait_ms(self, gap_ms: int) -> None:  # nobody says anything for so long
+        self.clock_ms = min(self.clock_ms + gap_ms, U64_MAX)
+
     def _move_to_an_edge(self, state: State) -> None:
         """To the last millisecond of something's validity, or to the first after it."""
         choices: list[tuple[int, Make]] = [
@@ -211,7 +214,7 @@ class Stream:
         owner = self.owners[number % 8 if self.preset.name == "minimal" else number].address
         asset = self.rng.choices((0, 1, 2), (80, 15, 5))[0]
         amount = self.rng.choice((10**10, 10**11, 3 * 10**9))
-        return lambda _: self._deposit(asset, amount, owner, 0)
+        return lambda _: self.deposit_of(asset, amount, owner, 0)
 
     # --- valid messages of every kind ------------------------------------------------------------
 
@@ -232,7 +235,7 @@ class Stream:
         fields = {"quorum": self.quorum, "count": len(signers), "signers": signers}
         return self.item(encode(Kind.SET_SIGNERS, fields), "SET_SIGNERS")
 
-    def prices(self, state: State, **overrides: Any) -> Item:
+    def prices(self, state: State, *, dead: int | None = None, **overrides: Any) -> Item:
         """One signer's vector, near the true prices; a quorum needs several of them."""
         rng = self.rng
         if rng.random() < 0.5:
@@ -246,7 +249,7 @@ class Stream:
         feeds = [f for f in range(self.preset.feeds_max) if f < 3 or rng.random() < 0.6][:31]
         if rng.random() < 0.3:
             feeds = rng.sample(feeds, rng.randint(1, len(feeds)))
-        entries = [(feed, self._quoted(feed)) for feed in sorted(feeds)]
+        entries = [(feed, self._quoted(feed)) for feed in sorted(feeds) if feed != dead] or [(3, 7)]
         fields = {
             "stamp_ms": self.stamp(), "signer": signer, "published_at_ms": published,
             "count": len(entries), "entries": entries,
@@ -282,10 +285,10 @@ class Stream:
         owner = rng.choice(self.owners).address
         if rng.random() < 0.6 and len(state.accounts) > 1:
             account = self.account(state)
-            return self._deposit(asset, amount, account.owner, account.subaccount)
-        return self._deposit(asset, amount, owner, rng.choice((0, 0, 0, 1, 255)))
+            return self.deposit_of(asset, amount, account.owner, account.subaccount)
+        return self.deposit_of(asset, amount, owner, rng.choice((0, 0, 0, 1, 255)))
 
-    def _deposit(self, asset: int, amount: int, owner: bytes, subaccount: int) -> Item:
+    def deposit_of(self, asset: int, amount: int, owner: bytes, subaccount: int) -> Item:
         fields = {"asset": asset, "amount_units": amount, "owner": owner,
                   "subaccount": subaccount}  # fmt: skip
         return self.item(encode(Kind.DEPOSIT, fields), "DEPOSIT")
@@ -482,7 +485,8 @@ class Stream:
 _TRADE = {
     "place": 40, "take": 18, "deep": 0.7, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
     "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 3,
-    "brim": 2, "drain": 0.5, "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
+    "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
+    "brim": 2, "drain": 0.5, "dead_feed": 0.4,
 }  # fmt: skip
 _PHASES: dict[str, dict[str, float]] = {
     "trade": _TRADE,
