@@ -133,7 +133,7 @@ def test_the_figures_about_delays_follow_from_the_constants() -> None:
     assert f"`64 * {fit} / challenge_window_s`" in text
     assert (PIPELINE_MAX, BATCH_BYTES_MAX) == (64, 120_000)
     assert f"{PIPELINE_MAX * fit / 3_600:.0f} with one hour" in text
-    assert f"{PIPELINE_MAX * fit / (7 * 86_400):.1f} with the default of seven days" in text
+    assert f"{PIPELINE_MAX * fit / (7 * 86_400):.1f} with seven days" in text
     api = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert f"window of {NONCE_WINDOW}" in api
 
