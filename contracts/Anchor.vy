@@ -15,9 +15,10 @@
         active claim   the claim that will be final; a batch whose claim was voided has none until
                        someone claims again
         pipeline       batches that are not final, at most 64
-        due            an inbox item older than inbox_delay_s: may not be left behind
-        overdue        older than forced_delay_s: now anyone may post, with a smaller bond, a batch
-                       of the inbox and of PRICES and CONTINUE
+        due            an inbox item that was older than inbox_delay_s when the batch was sequenced
+                       (its last stamp): may not be left behind
+        overdue        older than forced_delay_s: once a game is set anyone may post now, with a
+                       smaller bond, a batch of the inbox and of PRICES and CONTINUE
         exit window    forced_delay_s + challenge_window_s: what an owner needs to leave without
                        the operator; changes of operator and game wait longer
         facts          what is packed into one word, see modules/facts.vy
@@ -117,7 +118,7 @@ struct Config:
     forced_delay_s: uint256
     admin_delay_s: uint256
     stamp_ahead_ms: uint256  # stamps may run ahead of L1 time by this much
-    stamp_lag_ms: uint256  # and the last one may lie behind it by this much
+    stamp_lag_ms: uint256  # or lie behind it by this much
 
 
 struct Header:
@@ -177,6 +178,8 @@ FINAL: constant(uint256) = 3
 
 # A dispute ends within two windows and some grace (docs/contracts.md).
 HOLD_WINDOWS_MAX: constant(uint256) = 4
+# A forced batch belongs to no journal: whoever makes it has no reason to date it back.
+FORCED_LAG_MS: constant(uint256) = 900_000
 # No setting may lie further off than ten years: sums stay far from any bound.
 DURATION_MAX_S: constant(uint256) = 10 * 365 * 86_400
 MASK_128: constant(uint256) = 2**128 - 1
@@ -267,7 +270,7 @@ def post(
     message_count: uint256 = posted_count + inbox_count
     assert message_count > 0, "anchor: batch is empty"
     assert message_count <= c.BATCH_MESSAGES_MAX, "anchor: too many messages"
-    accumulator: bytes32 = self._check_inbox(inbox_first, slot_roots)
+    accumulator: bytes32 = self._check_inbox(inbox_first, slot_roots, header.stamp_max_ms)
 
     words: bytes32[16] = self._header_words(
         header, inbox_count, len(data), inbox_first, first_sequence, accumulator
@@ -489,9 +492,9 @@ def inbox_consumed() -> uint256:
 @view
 def forced_mode() -> bool:
     """
-    @notice Whether the head of the inbox is overdue, so that anyone may post.
+    @notice Whether anyone may post: a game is set, and the head of the inbox is overdue.
     """
-    return self._is_overdue(facts._next_item(self._last_facts()))
+    return roles.game != empty(address) and self._is_overdue(facts._next_item(self._last_facts()))
 
 
 @external
@@ -532,7 +535,12 @@ def config() -> Config:
 @internal
 @view
 def _check_poster(forced: bool, head: uint256):
+    """
+    @notice A stranger's claim must be one that can be voided: without a game it would become final
+            whatever it says, and the vault pays by it.
+    """
     if forced:
+        assert roles.game != empty(address), "anchor: no game yet, forced batches are closed"
         assert self._is_overdue(head), "anchor: no inbox item is overdue"
     else:
         assert msg.sender == roles.operator, "anchor: caller is not the operator"
@@ -542,7 +550,8 @@ def _check_poster(forced: bool, head: uint256):
 @view
 def _check_stamps(header: Header, previous_max_ms: uint256):
     """
-    @notice Stamps never go back, and stay near L1 time.
+    @notice Stamps never go back, and both stay near L1 time: the first is the time of the inbox
+            items, the last that of everything else.
     """
     low_ms: uint256 = convert(header.stamp_min_ms, uint256)
     high_ms: uint256 = convert(header.stamp_max_ms, uint256)
@@ -550,16 +559,19 @@ def _check_stamps(header: Header, previous_max_ms: uint256):
     assert low_ms >= previous_max_ms, "anchor: stamps go back"
     assert low_ms <= high_ms, "anchor: stamp_min exceeds stamp_max"
     assert high_ms <= now_ms + STAMP_AHEAD_MS, "anchor: stamps are ahead of L1 time"
-    assert high_ms + STAMP_LAG_MS >= now_ms, "anchor: stamps lag behind L1 time"
+    lag_ms: uint256 = min(STAMP_LAG_MS, FORCED_LAG_MS) if header.forced else STAMP_LAG_MS
+    assert low_ms + lag_ms >= now_ms, "anchor: stamps lag behind L1 time"
 
 
 @internal
 @view
 def _check_inbox(
-    first: uint256, slot_roots: DynArray[bytes32, c.BATCH_INBOX_MAX]
+    first: uint256, slot_roots: DynArray[bytes32, c.BATCH_INBOX_MAX], stamp_max_ms: uint64
 ) -> bytes32:
     """
-    @notice The slice is the next of the queue, and leaves nothing behind that is due.
+    @notice The slice is the next of the queue, and leaves nothing behind that was due when the
+            batch was sequenced. Not when it is posted: a journal is posted as it was written, after
+            an outage too, and a batch that was closed before an item came can never take it.
     @return The accumulator after the slice.
     """
     available: uint256 = staticcall INBOX.count()
@@ -570,8 +582,9 @@ def _check_inbox(
         accumulator = keccak256(abi_encode(accumulator, slot_root))
     assert accumulator == staticcall INBOX.accumulator(end), "anchor: inbox accumulator differs"
     if end < available and len(slot_roots) < c.BATCH_INBOX_MAX:
-        due_at: uint256 = staticcall INBOX.enqueued_at(end) + INBOX_DELAY_S
-        assert block.timestamp < due_at, "anchor: a due inbox item is left behind"
+        due_ms: uint256 = (staticcall INBOX.enqueued_at(end) + INBOX_DELAY_S) * 1000
+        sequenced_ms: uint256 = convert(stamp_max_ms, uint256)
+        assert sequenced_ms < due_ms, "anchor: a due inbox item is left behind"
     return accumulator
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import boa
 import pytest
 from tests.contracts import naive
-from tests.contracts.system import CONFIG, CONTINUE, PRICES, ZERO, System, now, wait
+from tests.contracts.system import CONFIG, CONTINUE, PRICES, ZERO, Sources, System, now, wait
 
 
 def _header_words(
@@ -74,7 +74,7 @@ def _spoil(arguments: dict[str, Any], part: str, **changes: Any) -> None:
 
 HEADER_FAULTS = [
     ({"batch": 1}, "anchor: not the next batch"),
-    ({"forced": True}, "anchor: no inbox item is overdue"),
+    ({"forced": True}, "anchor: no game yet, forced batches are closed"),
 ]
 
 
@@ -93,6 +93,7 @@ def test_stamps_stay_near_l1_time_and_never_go_back(system: System) -> None:
         (base, base + ahead + 1, "anchor: stamps are ahead of L1 time"),
         (base + 1, base, "anchor: stamp_min exceeds stamp_max"),
         (0, base - lag - 1, "anchor: stamps lag behind L1 time"),
+        (base - lag - 1, base, "anchor: stamps lag behind L1 time"),
     ]
     for low, high, reason in cases:
         arguments = system.batch()
@@ -101,7 +102,7 @@ def test_stamps_stay_near_l1_time_and_never_go_back(system: System) -> None:
             system.send(arguments)
     # Both bounds themselves are allowed.
     arguments = system.batch()
-    _spoil(arguments, "header", stamp_min_ms=0, stamp_max_ms=base - lag)
+    _spoil(arguments, "header", stamp_min_ms=base - lag, stamp_max_ms=base - lag)
     system.send(arguments)
     arguments = system.batch()
     _spoil(arguments, "header", stamp_min_ms=base - lag - 1, stamp_max_ms=base)
@@ -188,6 +189,27 @@ def test_due_item_may_not_be_left_behind(system: System) -> None:
     with boa.reverts("anchor: a due inbox item is left behind"):
         system.post(inbox_count=0)
     system.post(inbox_count=1)
+
+
+def test_item_is_due_by_the_time_of_sequencing_not_of_posting(sources: Sources) -> None:
+    """A journal is posted as it was written, however late; a stamp at the item's time is too late.
+
+    Comparing with the time of posting, an outage of the inbox delay would stop a journal for ever.
+    """
+    with boa.env.anchor():
+        system = System(sources, stamp_lag_ms=10 * CONFIG["inbox_delay_s"] * 1000)
+        system.post()
+        system.deposit(system.alice, 0, 5_000_000)
+        due_ms = (now() + CONFIG["inbox_delay_s"]) * 1000
+        early, late = system.batch(inbox_count=0), system.batch(inbox_count=0)
+        early["header"]["stamp_max_ms"], late["header"]["stamp_max_ms"] = due_ms - 1, due_ms
+        wait(9 * CONFIG["inbox_delay_s"])
+        with boa.reverts("anchor: a due inbox item is left behind"):
+            system.send(late)
+        system.send(early)
+        with boa.reverts("anchor: a due inbox item is left behind"):
+            system.post(inbox_count=0)
+        system.post(inbox_count=1)
 
 
 def test_full_slice_may_leave_due_items_behind(system: System) -> None:
@@ -283,6 +305,8 @@ def relay(target: address, data: Bytes[8192]):
 
 
 def test_anyone_posts_once_the_head_is_overdue(system: System) -> None:
+    system.install_game()
+    system.post()
     system.deposit(system.alice, 0, 5_000_000)
     wait(CONFIG["forced_delay_s"] - 1)
     assert not system.anchor.forced_mode()
@@ -293,10 +317,10 @@ def test_anyone_posts_once_the_head_is_overdue(system: System) -> None:
     with boa.reverts("anchor: caller is not the operator"):
         system.post([], sender=system.carol)
     system.post([PRICES + b"xyz", CONTINUE], forced=True, sender=system.carol)
-    stored = system.anchor.batch_of(0)
+    stored = system.anchor.batch_of(1)
     assert stored.forced
-    assert stored.inbox_count == 2
-    claim = system.anchor.claim_of(0, 0)
+    assert stored.inbox_count == 1
+    claim = system.anchor.claim_of(1, 0)
     assert (claim.claimant, claim.bond_wei) == (system.carol, CONFIG["forced_bond_wei"])
     # The head is consumed: back to the operator.
     assert not system.anchor.forced_mode()
@@ -305,22 +329,34 @@ def test_anyone_posts_once_the_head_is_overdue(system: System) -> None:
     system.post()
 
 
-def test_operator_may_still_post_when_late(system: System) -> None:
+def test_nobody_posts_a_forced_batch_before_there_is_a_game(system: System) -> None:
+    """Nobody could void its claim, and the vault would pay by it."""
     wait(10 * CONFIG["forced_delay_s"])
+    assert not system.anchor.forced_mode()
+    for who in (system.carol, system.operator):
+        with boa.reverts("anchor: no game yet, forced batches are closed"):
+            system.post([PRICES], forced=True, sender=who)
+    system.install_game()
+    assert system.anchor.forced_mode()
+    system.post([PRICES], forced=True, sender=system.carol)
+
+
+def test_operator_may_still_post_when_late(system: System) -> None:
+    system.install_game()
     assert system.anchor.forced_mode()
     system.post([b"anything"])
     assert not system.anchor.forced_mode()
 
 
 def test_forced_batch_holds_only_prices_and_continue(system: System) -> None:
-    wait(CONFIG["forced_delay_s"])
+    system.install_game()
     for kind in (*range(0x10), 0x11, *range(0x13, 0x100, 29), 0xFF):
         with boa.reverts("anchor: forced batch may hold prices and continue only"):
             system.post([PRICES, bytes([kind]), CONTINUE], forced=True, sender=system.carol)
 
 
 def test_forced_batch_cannot_hide_kinds_behind_bad_offsets(system: System) -> None:
-    wait(CONFIG["forced_delay_s"])
+    system.install_game()
     good = system.batch([PRICES + b"a", CONTINUE], forced=True)
     table = [int.from_bytes(good["data"][i : i + 4], "big") for i in (4, 8, 12)]
     assert table == [16, 18, 19]
@@ -339,7 +375,7 @@ def test_forced_batch_cannot_hide_kinds_behind_bad_offsets(system: System) -> No
 
 
 def test_forced_batch_needs_its_bond(system: System) -> None:
-    wait(CONFIG["forced_delay_s"])
+    system.install_game()
     system.anchor.withdraw_bond(1, sender=system.carol)
     with boa.reverts("anchor: bond is too small"):
         system.post([], forced=True, sender=system.carol)

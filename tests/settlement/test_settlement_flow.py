@@ -187,9 +187,10 @@ def test_anyone_anchors_when_the_operator_is_dead(venue: Venue) -> None:
     venue.deposit(1, 1_000_000)
     anyone = venue.anchor(2)
     anyone.deposit_bond(DELAYS.forced_bond_wei)
-    with pytest.raises(RevertedError, match="anchor: no inbox item is overdue"):
+    with pytest.raises(RevertedError, match="anchor: no game yet, forced batches are closed"):
         venue.post([b"\x12"], forced=True, number=2)
-    venue.chain.increase_time(DELAYS.forced_delay_s)
+    venue.install_game(4)  # takes longer than the forced delay
+    assert DELAYS.admin_delay_s > DELAYS.forced_delay_s
     assert anyone.forced_mode()
     with pytest.raises(RevertedError, match="may hold prices and continue only"):
         venue.post([b"\x01"], forced=True, number=2)
@@ -206,10 +207,7 @@ def test_anyone_anchors_when_the_operator_is_dead(venue: Venue) -> None:
 
 def test_voided_claim_is_listed_and_made_again(venue: Venue) -> None:
     """An account stands in for the dispute game."""
-    game, contract = venue.sender(4), venue.anchor().contract
-    contract.transact(venue.operator, "propose_game", game.address)
-    venue.chain.increase_time(DELAYS.admin_delay_s)
-    contract.transact(venue.sender(3), "set_game")
+    game, contract = venue.install_game(4), venue.anchor().contract
     venue.post()
     venue.post([b"\x12", b"\x12"])
     contract.transact(game, "void_claim", 0, 0, venue.sender(3).address)

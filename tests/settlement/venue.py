@@ -68,6 +68,14 @@ class Venue:
         """The time of the chain."""
         return self.chain.rpc.head().timestamp * 1_000
 
+    def install_game(self, number: int) -> Sender:
+        """Make an actor the dispute game, by the slow way."""
+        game, contract = self.sender(number), self.anchor().contract
+        contract.transact(self.operator, "propose_game", game.address)
+        self.chain.increase_time(DELAYS.admin_delay_s)
+        contract.transact(self.sender(3), "set_game")
+        return game
+
     def deposit(self, number: int, units: int, asset: int = 0) -> int:
         """Mint, approve and deposit for an actor; the index of the item."""
         sender = self.sender(number)
