@@ -86,7 +86,8 @@ class Operator:
         self._worker: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Serve."""
+        """Serve. ChainError when the chain's node is not there to read the inbox from."""
+        await self._inbox.read()
         self.service.start()
         await self.server.start(self._config.host, self._config.port)
         self._inbox.start()

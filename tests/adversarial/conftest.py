@@ -8,13 +8,13 @@ from tests.contracts.system import Sources, System
 
 
 @pytest.fixture(scope="session")
-def _sources() -> Sources:
+def sources() -> Sources:
     return Sources.compile("legacy")
 
 
 @pytest.fixture(scope="session")
-def _deployed(_sources: Sources) -> System:
-    return System(_sources)
+def _deployed(sources: Sources) -> System:
+    return System(sources)
 
 
 @pytest.fixture

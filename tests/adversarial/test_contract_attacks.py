@@ -3,9 +3,10 @@
 import boa
 import pytest
 from tests.adversarial.fake_claims import fabricated
-from tests.contracts.system import CONFIG, FORCED_FEE_WEI, PRICES, System, now, wait
+from tests.contracts.system import CONFIG, FORCED_FEE_WEI, PRICES, Sources, System, now, wait
 
-from provenue.sequencer.sequencer import Limits
+from provenue.sequencer.pace import paced
+from provenue.settlement.anchor import AnchorSettings
 from provenue.settlement.deploy_config import Delays
 
 PIPELINE_MAX = 64
@@ -15,10 +16,8 @@ def _overdue(system: System) -> None:
     """An item that the operator leaves behind for the forced delay."""
     system.forced_cancel(system.alice)
     wait(CONFIG["forced_delay_s"] + 1)
-    assert system.anchor.forced_mode()
 
 
-@pytest.mark.xfail(strict=True, reason="forced claims become final where no game can void (F1)")
 def test_nobody_can_take_the_vault_by_a_forced_claim_before_there_is_a_game(
     system: System,
 ) -> None:
@@ -30,7 +29,7 @@ def test_nobody_can_take_the_vault_by_a_forced_claim_before_there_is_a_game(
     before = system.usdc.balanceOf(system.mallory)
     loot = system.image.issue(0, system.mallory, 1_000_000 * 10**6)
     state = system.image.state()
-    with boa.reverts():
+    with boa.reverts("anchor: no game yet, forced batches are closed"):
         number = system.post(
             messages=(PRICES,), forced=True, end_root=state.root, sender=system.mallory
         )
@@ -39,51 +38,69 @@ def test_nobody_can_take_the_vault_by_a_forced_claim_before_there_is_a_game(
     assert system.usdc.balanceOf(system.mallory) == before
 
 
-@pytest.mark.xfail(strict=True, reason="only stamp_max is held near L1 time (D3)")
-def test_a_forced_batch_cannot_begin_in_the_past(system: System) -> None:
+def test_a_forced_batch_cannot_begin_in_the_past(sources: Sources) -> None:
     """stamp_min decides the time of inbox items: it must not be that of the last batch."""
-    system.post()
-    then = now() * 1000
-    _overdue(system)
-    arguments = system.batch(messages=(PRICES,), forced=True)
-    arguments["header"]["stamp_min_ms"] = then
-    with boa.reverts():
+    with boa.env.anchor():
+        system = System(sources, stamp_lag_ms=Delays().stamp_lag_ms)
+        system.install_game()
+        system.post()
+        then = now() * 1000
+        _overdue(system)
+        arguments = system.batch(messages=(PRICES,), forced=True)
+        for begin_ms in (then, now() * 1000 - 900_001):
+            arguments["header"]["stamp_min_ms"] = begin_ms
+            with boa.reverts("anchor: stamps lag behind L1 time"):
+                system.send(arguments, system.mallory)
+        arguments["header"]["stamp_min_ms"] += 1
         system.send(arguments, system.mallory)
 
 
-@pytest.mark.xfail(strict=True, reason="64 batches a window, stamps at most 6 h old (F2)")
-def test_a_backlog_can_be_posted_once_the_pipeline_moves_again(system: System) -> None:
+def test_a_backlog_can_be_posted_once_the_pipeline_moves_again(sources: Sources) -> None:
     """Batches keep the stamps they were sequenced with; a full pipeline waits out a window."""
-    for _ in range(PIPELINE_MAX):
-        system.post()
-    closed = system.batch()  # sequenced and acknowledged now
-    with boa.reverts("anchor: pipeline is full"):
+    with boa.env.anchor():
+        system = System(sources, stamp_lag_ms=Delays().stamp_lag_ms)
+        for _ in range(PIPELINE_MAX):
+            system.post()
+        closed = system.batch()  # sequenced and acknowledged now
+        with boa.reverts("anchor: pipeline is full"):
+            system.send(closed)
+        system.finalize_all()
+        closed["claim"] = system.claim(closed["claim"]["end_root"])
         system.send(closed)
-    system.finalize_all()
-    closed["claim"] = system.claim(closed["claim"]["end_root"])
-    system.send(closed)
 
 
-@pytest.mark.xfail(strict=True, reason="defaults: 64 batches of 4 s fill a window of 7 days (F2)")
-def test_default_delays_carry_the_default_batches() -> None:
-    """A venue with the defaults must not stop for ever after its first five minutes."""
-    delays, limits = Delays(), Limits()
+def _settings(delays: Delays) -> AnchorSettings:
+    return AnchorSettings(delays.challenge_window_s, delays.inbox_delay_s, delays.stamp_lag_ms)
+
+
+def test_default_delays_carry_a_venue() -> None:
+    """The operator's own pace fits the pipeline, dust or not; a backlog outlives a window."""
+    delays = Delays()
     window_ms = delays.challenge_window_s * 1000
-    assert PIPELINE_MAX * limits.batch_age_ms_max >= window_ms or delays.stamp_lag_ms > window_ms
+    limits = paced(0, _settings(delays))
+    assert PIPELINE_MAX * limits.batch_age_ms_max >= window_ms
+    assert PIPELINE_MAX * limits.inbox_age_ms >= window_ms
+    assert delays.stamp_lag_ms > 24 * window_ms
 
 
-@pytest.mark.xfail(strict=True, reason="a batch closed before a deposit was seen is refused (F3)")
-def test_a_batch_closed_before_an_item_came_can_be_posted_after_it_is_due(system: System) -> None:
-    """Anyone's deposit stops the journal, if the node is away for the inbox delay."""
-    system.post()
-    closed = system.batch(inbox_count=0)
-    system.deposit(system.mallory, 0, 10)
-    wait(CONFIG["inbox_delay_s"] + 1)
-    closed["header"]["stamp_max_ms"] = now() * 1000  # stretched, so only the item is in the way
-    system.send(closed)
+def test_a_batch_closed_before_an_item_came_can_be_posted_after_it_is_due(
+    sources: Sources,
+) -> None:
+    """Nobody's deposit stops the journal, though the node was away for the inbox delay."""
+    with boa.env.anchor():
+        system = System(sources, stamp_lag_ms=Delays().stamp_lag_ms)
+        system.post()
+        closed = system.batch(inbox_count=0)
+        system.deposit(system.mallory, 0, 10)
+        wait(CONFIG["inbox_delay_s"] + 1)
+        system.send(closed)
+        with boa.reverts("anchor: a due inbox item is left behind"):  # sequenced only now
+            system.post(inbox_count=0)
 
 
-@pytest.mark.xfail(strict=True, reason="one bond covers 64 claims: the second lie is free (F4)")
+@pytest.mark.xfail(
+    strict=True, reason="one bond covers 64 claims, the second lie is free: with disputes (F4)"
+)
 def test_each_lie_in_the_pipeline_costs_a_bond(system: System) -> None:
     """The winner of the second dispute gets nothing: nobody is paid to void the first batch."""
     system.install_game()
@@ -95,9 +112,10 @@ def test_each_lie_in_the_pipeline_costs_a_bond(system: System) -> None:
     assert system.anchor.credit_of(system.alice) == 2 * first
 
 
-@pytest.mark.xfail(strict=True, reason="the pipeline is full for forced batches as well (F2)")
+@pytest.mark.xfail(strict=True, reason="forced batches have no place of their own (F2)")
 def test_a_full_pipeline_does_not_hold_a_forced_exit_back(system: System) -> None:
     """64 batches in a row and the exit waits a window longer than forced_delay_s says."""
+    system.install_game()
     for _ in range(PIPELINE_MAX):
         system.post()
     system.forced_cancel(system.alice)
@@ -157,14 +175,20 @@ def test_a_forced_action_pays_its_fee_to_nobody(system: System) -> None:
 
 def test_a_forced_batch_holds_no_orders_hidden_behind_bad_offsets(system: System) -> None:
     """Overlapping slices and offsets into the table are refused or start with an allowed kind."""
+    system.install_game()
     _overdue(system)
     place = b"\x01" + bytes(130)
-    for messages in ((place,), (PRICES, place), (b"",)):
+    kinds = "may hold prices and continue only"
+    for messages, why in (
+        ((place,), kinds),
+        ((PRICES, place), kinds),
+        ((b"",), "has an empty message"),
+    ):
         arguments = system.batch(messages=messages, forced=True)
-        with boa.reverts():
+        with boa.reverts("anchor: forced batch " + why):
             system.send(arguments, system.mallory)
     data = (1).to_bytes(4, "big") + (3).to_bytes(4, "big") + (8).to_bytes(4, "big")  # the table
     arguments = system.batch(messages=(PRICES,), forced=True)
     arguments["data"] = data
-    with boa.reverts():
+    with boa.reverts("anchor: forced batch " + kinds):
         system.send(arguments, system.mallory)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from provenue import wire
+from provenue._generated.constants import PIPELINE_MAX
 from provenue._generated.layout import PLACES
 from provenue.client.keys import Key
 from provenue.client.signing import ActionSigner, clock_ms
@@ -23,7 +25,7 @@ from provenue.sequencer.guest_verdict import GuestVerdict
 from provenue.sequencer.sequencer import InboxItem, Sequencer
 from provenue.settlement.anchor import AnchorClient
 from provenue.settlement.deploy import Deployment, deploy_all
-from provenue.settlement.deploy_config import dev_config
+from provenue.settlement.deploy_config import DEV_DELAYS, Delays, dev_config
 from provenue.settlement.dev_accounts import dev_accounts
 from provenue.settlement.inbox import InboxClient
 from provenue.settlement.local_chain import LocalChain, start_chain
@@ -40,7 +42,7 @@ SIGNER_KEYS = [wire.keccak256(f"anchoring price signer {i}".encode()) for i in r
 class Bench:
     """A deployment on a fresh chain, and an operator's parts around it."""
 
-    def __init__(self, chain: LocalChain, folder: Path) -> None:
+    def __init__(self, chain: LocalChain, folder: Path, delays: Delays = DEV_DELAYS) -> None:
         self.chain = chain
         self.folder = folder
         self._signers: dict[int, ActionSigner] = {}
@@ -49,7 +51,10 @@ class Bench:
         self.traders = keys[1:]
         signers = ["0x" + wire.address_of(key).hex() for key in SIGNER_KEYS]
         self.deployment: Deployment = deploy_all(
-            chain.rpc, self.owner, dev_config(signers), operator=self.owner.address
+            chain.rpc,
+            self.owner,
+            dev_config(signers, delays=delays),
+            operator=self.owner.address,
         )
         self.inbox = InboxClient(self.deployment, chain.rpc)
         self.vault = VaultClient(self.deployment, chain.rpc)
@@ -223,6 +228,33 @@ def test_a_worker_started_again_goes_on_where_the_chain_stands(bench: Bench) -> 
     batch = bench.log.batch(2)
     assert batch is not None
     assert batch.end_root == bench.sequencer.engine.root()
+
+
+def test_a_full_pipeline_makes_the_worker_wait_and_loses_nothing(tmp_path: Path) -> None:
+    with start_chain(kind="auto", account_count=4) as chain:
+        bench = Bench(chain, tmp_path, msgspec.structs.replace(DEV_DELAYS, challenge_window_s=600))
+        bench.take_inbox()
+        for _ in range(PIPELINE_MAX + 3):
+            bench.sequencer.submit(wire.encode(wire.Tick()))
+            bench.sequencer.close_batch()
+        bench.sequencer.journal.commit()
+        worker = bench.new_worker()
+        assert worker.step()
+        assert bench.anchor.batch_count() == PIPELINE_MAX
+        assert not worker.step()
+        # The chain refuses even when the worker believes there is room.
+        worker._final = 1
+        worker._next_finalize_s = float("inf")
+        assert not worker.step()
+        assert bench.anchor.batch_count() == PIPELINE_MAX
+        worker._next_finalize_s = 0.0
+        bench.finalize()
+        assert not worker.step()  # it learns of it
+        assert worker.step()
+        assert bench.anchor.batch_count() == PIPELINE_MAX + 3
+        last = bench.log.batch(PIPELINE_MAX + 2)
+        assert last is not None
+        assert last.end_root == bench.sequencer.engine.root()
 
 
 def test_a_difference_between_engine_and_guest_stops_the_worker_before_it_posts(

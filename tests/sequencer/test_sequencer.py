@@ -16,7 +16,9 @@ from provenue.sequencer import journal, recovery
 from provenue.sequencer.batches import BatchReader, ClosedBatch
 from provenue.sequencer.guest_verdict import GuestVerdict
 from provenue.sequencer.journal import JournalError
+from provenue.sequencer.pace import paced
 from provenue.sequencer.sequencer import GuestTrap, Limits, Outcome, Sequencer, SequencerError
+from provenue.settlement.anchor import AnchorSettings
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,7 @@ def test_batches_keep_the_bounds_of_the_chain(
     for turn in range(8):
         _trade(sequencer, world, 50)
         sequencer.offer_inbox([world.deposit(turn % 3, 5_000_000)])
+    world.now_ms += 350
     sequencer.turn_batches()
     sequencer.close_batch()
     sequencer.journal.close()
@@ -115,16 +118,88 @@ def test_inbox_items_wait_for_the_next_batch_and_come_first_in_it(
     tmp_path: Path, seed: int, verdict: GuestVerdict
 ) -> None:
     world = World(seed)
-    sequencer = _start(tmp_path, world, verdict)
+    sequencer = _start(tmp_path, world, verdict, batch_age_ms_max=4_000)
     sequencer.drain()
     sequencer.offer_inbox([world.deposit(0, 7_000_000)])
+    world.now_ms += 1_999
+    sequencer.turn_batches()
+    assert sequencer.drain() == []
+    world.now_ms += 1  # half of the age
     sequencer.turn_batches()
     outcomes = sequencer.drain()
     assert outcomes[0].from_inbox
     assert outcomes[0].batch == 1
+    # Without a batch they do not wait.
+    sequencer.close_batch()
+    sequencer.offer_inbox([world.deposit(1, 7_000_000)])
+    sequencer.turn_batches()
+    assert [o.batch for o in sequencer.drain()] == [2]
     sequencer.offer_inbox([])
     with pytest.raises(SequencerError, match="expected index"):
         sequencer.offer_inbox([world.inbox[0]])
+
+
+def test_items_close_a_batch_no_faster_than_the_pipeline_carries(
+    tmp_path: Path, seed: int, verdict: GuestVerdict
+) -> None:
+    """One dust deposit a second through two challenge windows."""
+    world = World(seed)
+    settings = AnchorSettings(challenge_window_s=300, inbox_delay_s=600, stamp_lag_ms=0)
+    limits = paced(0, settings)
+    sequencer = Sequencer(
+        tmp_path, preset="minimal", guest_traps=verdict, limits=limits, clock=world.clock
+    )
+    sequencer.offer_inbox(world.inbox)
+    for _ in range(600):
+        sequencer.turn_batches()
+        world.now_ms += 1_000
+        sequencer.offer_inbox([world.deposit(0, 1)])
+    batch = sequencer.open_batch
+    assert batch is not None
+    # 7 s a batch: 300 s / 48, rounded up to the next look at the clock.
+    assert 80 <= batch.head.number <= 2 * 48
+
+
+def test_a_batch_left_open_by_an_outage_is_closed_before_anything_new(
+    tmp_path: Path, seed: int, verdict: GuestVerdict
+) -> None:
+    """Filled on, it would leave behind what came to the inbox meanwhile and is due by now."""
+    world = World(seed)
+    sequencer = _start(tmp_path, world, verdict)
+    before = world.now_ms
+    sequencer.journal.close()
+    world.now_ms += 86_400_000
+    sequencer = _open(tmp_path, world, verdict)
+    sequencer.offer_inbox([world.deposit(0, 5_000_000)])
+    sequencer.turn_batches()
+    sequencer.submit(world.order())
+    sequencer.close_batch()
+    sequencer.journal.close()
+    old, new = _closed(tmp_path)
+    assert old.stamp_max_ms <= before
+    assert new.head.stamp_min_ms == world.now_ms
+    assert new.inbox == [world.inbox[-1].message]
+
+
+def test_an_empty_batch_left_open_by_a_crash_is_closed_too(
+    tmp_path: Path, seed: int, verdict: GuestVerdict
+) -> None:
+    world = World(seed)
+    sequencer = _start(tmp_path, world, verdict)
+    sequencer.close_batch()
+    sequencer._open_batch()
+    opened_ms = world.now_ms
+    sequencer.journal.close()
+    world.now_ms += 86_400_000
+    sequencer = _open(tmp_path, world, verdict)
+    sequencer.turn_batches()
+    sequencer.submit(world.order())
+    sequencer.close_batch()
+    sequencer.journal.close()
+    _, empty, new = _closed(tmp_path)
+    assert empty.message_count == 1
+    assert empty.stamp_max_ms == opened_ms
+    assert new.head.stamp_min_ms == world.now_ms
 
 
 @pytest.mark.parametrize("snapshot_batches", [3, 1_000])

@@ -16,7 +16,9 @@ from provenue.client.keys import KeyLoadError, load_key
 from provenue.operator_node import Operator, OperatorConfig, WorkerStoppedError
 from provenue.sequencer.anchor_worker import KEY_VARIABLE
 from provenue.sequencer.journal import JournalError
-from provenue.sequencer.sequencer import InboxItem, Limits, SequencerError
+from provenue.sequencer.pace import paced
+from provenue.sequencer.sequencer import InboxItem, SequencerError
+from provenue.settlement.anchor import AnchorClient
 from provenue.settlement.chain_types import BlockId
 from provenue.settlement.deploy import Deployment
 from provenue.settlement.deploy_config import ConfigError
@@ -52,7 +54,8 @@ def operator(
     port: int = 0,
     anchor: bool = True,
     inbox_block: Literal["latest", "safe", "finalized"] = "safe",
-    batch_age_ms: Annotated[int, Parameter(name="--batch-age-ms")] = 4_000,
+    batch_age_ms: Annotated[int, Parameter(name="--batch-age-ms")] = 0,
+    unpaced: bool = False,
     finalize_every_s: Annotated[float, Parameter(name="--finalize-every-s")] = 2.0,
 ) -> int:
     """Run an operator until interrupted; prints one line of JSON when it serves.
@@ -78,7 +81,11 @@ def operator(
     inbox_block
         How deep an inbox item must be before it is applied.
     batch_age_ms
-        A batch is closed when it is this old.
+        A batch is closed when it is this old. 0: 4 s, or a 48th of the challenge window if that is
+        longer; faster is refused, since at most 64 batches may be unfinalised.
+    unpaced
+        Close batches as fast as --batch-age-ms says, though the pipeline may fill up and the
+        backlog then waits for finality.
     finalize_every_s
         How often batches past their window are made final.
     """
@@ -86,8 +93,9 @@ def operator(
     try:
         if not 0 <= port < 1 << 16:
             raise ConfigError(f"port: expected 0 to 65535, was {port}")
-        if batch_age_ms < 50:
-            raise ConfigError(f"batch-age-ms: expected at least 50, was {batch_age_ms}")
+        where = Deployment.load(deployment)
+        rpc = Rpc(rpc_url)
+        limits = paced(batch_age_ms, AnchorClient(where, rpc).settings(), unpaced=unpaced)
         if anchor:
             # The worker takes it from the environment, whatever form it came in.
             os.environ[KEY_VARIABLE] = "0x" + load_key(key).secret().hex()
@@ -100,10 +108,9 @@ def operator(
             port=port,
             anchor=anchor,
             finalize_every_s=finalize_every_s,
-            limits=Limits(batch_age_ms_max=batch_age_ms),
+            limits=limits,
         )
-        where = Deployment.load(deployment)
-        inbox = _InboxAtDepth(InboxClient(where, Rpc(rpc_url)), inbox_block)
+        inbox = _InboxAtDepth(InboxClient(where, rpc), inbox_block)
         import uvloop
 
         uvloop.run(_serve(config, where, inbox))

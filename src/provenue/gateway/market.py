@@ -81,12 +81,16 @@ class Market:
             "inbox_consumed": sequencer.inbox_consumed,
             "open_batch": batch.head.number if batch else None,
         }
+        closed = sequencer.closed_batches
         await self._venue.service.durable()
         newest = self._venue.anchor_log.newest(1)
         final = self._venue.anchor_log.newest_final()
+        anchored_count = newest[0].number + 1 if newest else 0
         return shown | {
             "anchored_batch": newest[0].number if newest else None,
             "final_batch": final.number if final else None,
+            "backlog_batches": max(0, closed - anchored_count),
+            "unfinal_batches": anchored_count - (final.number + 1 if final else 0),
             "started_ms": self._venue.started_ms,
         }
 

@@ -6,20 +6,24 @@ what both agree on, with the tree of image roots as its claim. The matching thre
 it. It keeps nothing that the journal and the chain do not say: started again, it continues with the
 first batch that the chain does not have.
 
-A difference stops it before it posts, with a report that names the first differing field.
+A difference stops it before it posts, with a report that names the first differing field. A full
+pipeline does not stop it: the backlog stays in the journal and waits for finality.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from provenue import wire
+from provenue._generated.constants import PIPELINE_MAX
 from provenue._image import ImageReader
 from provenue.p1 import BatchCheck, Twin
 from provenue.sequencer import recovery
@@ -27,6 +31,7 @@ from provenue.sequencer.anchor_log import AnchorLog, BatchRecord
 from provenue.sequencer.batches import BatchReader, ClosedBatch
 from provenue.sequencer.journal import Follower
 from provenue.settlement.anchor import PostedBatch
+from provenue.settlement.tx import RevertedError
 
 __all__ = ["Anchorer", "Chain", "ProofFailedError"]
 
@@ -65,6 +70,17 @@ class Chain(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """A batch that engine and guest agree on, and its claim."""
+
+    batch: ClosedBatch
+    header: wire.Header
+    posted: bytes
+    check: BatchCheck
+    claim: wire.ClaimTree
+
+
 class Anchorer:
     """Follows one journal folder and anchors its batches on one chain."""
 
@@ -89,9 +105,13 @@ class Anchorer:
         self._root = self._twin.root()
         self._follower = Follower(folder, start=state.next_index)
         self._batches = BatchReader()
+        self._closed: deque[ClosedBatch] = deque()
+        self._proven: _Proven | None = None
+        self._final = chain.final_count()
+        self._waiting = False
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Anchor until told to stop; what is closed then is still posted."""
+        """Anchor until told to stop; what is closed then is still posted, if there is room."""
         while True:
             ending = stopping()
             worked = self.step()
@@ -102,18 +122,28 @@ class Anchorer:
 
     def step(self) -> bool:
         """Anchor what has closed since the last call; whether there was anything."""
-        closed = [
-            batch for record in self._follower.read_new() if (batch := self._batches.take(record))
-        ]
-        if closed:
+        worked = False
+        while (proven := self._next_proven()) is not None and self._has_room():
+            if not self._post(proven):
+                break
+            self._proven = None
+            worked = True
+            self._finalize()
+        self._finalize()
+        return worked
+
+    def _next_proven(self) -> _Proven | None:
+        """The next batch that has closed; proven once, however long it then waits."""
+        if self._proven is not None:
+            return self._proven
+        if not self._closed:
+            records = self._follower.read_new()
+            self._closed.extend(b for r in records if (b := self._batches.take(r)) is not None)
+            if not self._closed:
+                return None
             # A claim must never outlive the record of what it claims.
             self._follower.sync()
-        for batch in closed:
-            self._anchor(batch)
-        self._finalize()
-        return bool(closed)
-
-    def _anchor(self, batch: ClosedBatch) -> None:
+        batch = self._closed.popleft()
         if batch.head.number != self._next_batch:
             raise ProofFailedError(
                 f"batch: expected {self._next_batch}, the journal has {batch.head.number}"
@@ -130,18 +160,40 @@ class Anchorer:
             inbox_accumulator=batch.head.inbox_accumulator,
         )
         check = self._prove(batch, header, posted)
-        claim = wire.ClaimTree(check.roots)
-        done = self._chain.post(header, batch.inbox, posted, self._root, claim)
-        self._root = check.roots[-1]
+        self._proven = _Proven(batch, header, posted, check, wire.ClaimTree(check.roots))
+        return self._proven
+
+    def _has_room(self) -> bool:
+        """Whether the chain takes one more batch, as far as the last look at finality tells."""
+        room = self._next_batch - self._final < PIPELINE_MAX
+        if not room and not self._waiting:
+            _log.warning("pipeline is full, waiting", batch=self._next_batch, final=self._final)
+        self._waiting = not room
+        return room
+
+    def _post(self, proven: _Proven) -> bool:
+        """Post a batch; False when the pipeline was full after all."""
+        batch = proven.batch
+        try:
+            done = self._chain.post(
+                proven.header, batch.inbox, proven.posted, self._root, proven.claim
+            )
+        except RevertedError as refused:
+            if "pipeline is full" not in refused.reason:
+                raise
+            self._final = self._next_batch - PIPELINE_MAX  # until finality is looked at again
+            return False
+        self._root = proven.check.roots[-1]
         self._next_batch += 1
-        self._log.record(self._record(batch, check, claim, done, posted_bytes=len(posted)))
+        self._log.record(self._record(proven, done))
         _log.info(
             "batch anchored",
             batch=batch.head.number,
             messages=batch.message_count,
             gas=done.gas_used,
-            steps_max=check.steps_max,
+            steps_max=proven.check.steps_max,
         )
+        return True
 
     def _prove(self, batch: ClosedBatch, header: wire.Header, posted: bytes) -> BatchCheck:
         """P1 before every post: the operator never claims a root the guest has not reproduced."""
@@ -169,26 +221,20 @@ class Anchorer:
             f"batch {batch.head.number} is not posted: {difference}; the whole case is in {path}"
         )
 
-    def _record(
-        self,
-        batch: ClosedBatch,
-        check: BatchCheck,
-        claim: wire.ClaimTree,
-        done: PostedBatch,
-        *,
-        posted_bytes: int,
-    ) -> BatchRecord:
+    def _record(self, proven: _Proven, done: PostedBatch) -> BatchRecord:
+        """Right after posting, with the twin still at the end of the batch."""
+        batch, check = proven.batch, proven.check
         return BatchRecord(
             number=batch.head.number,
             first_sequence=batch.head.first_sequence,
             message_count=batch.message_count,
-            posted_bytes=posted_bytes,
+            posted_bytes=len(proven.posted),
             inbox_count=len(batch.inbox),
             withdrawal_count=self._reader.get("withdrawal_count"),
             withdrawal_root=self._reader.withdrawal_root,
             withdrawal_proof=b"".join(self._twin.leaf_proof(0)),
             end_root=check.roots[-1],
-            claim_root=claim.root,
+            claim_root=proven.claim.root,
             root_mismatches=len(check.mismatches),
             steps_max=check.steps_max,
             tx_hash=done.tx_hash,
@@ -201,5 +247,7 @@ class Anchorer:
         if time.monotonic() < self._next_finalize_s:
             return
         self._next_finalize_s = time.monotonic() + self._finalize_every_s
-        if self._chain.final_count() < self._next_batch:
-            self._log.mark_final(self._chain.finalize())
+        self._final = self._chain.final_count()
+        if self._final < self._next_batch:
+            self._final = self._chain.finalize()
+        self._log.mark_final(self._final)

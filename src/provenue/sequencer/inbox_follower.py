@@ -25,7 +25,10 @@ class InboxSource(Protocol):
 
 
 class InboxFollower:
-    """Polls an inbox in a thread and offers what is new. A dead node only delays deposits."""
+    """Polls an inbox in a thread and offers what is new.
+
+    A dead node delays deposits, and after `Limits.inbox_silence_ms_max` stops the sequencing.
+    """
 
     def __init__(
         self, service: SequencerService, source: InboxSource, *, interval_s: float = 0.5
@@ -34,6 +37,13 @@ class InboxFollower:
         self._source = source
         self._interval_s = interval_s
         self._task: asyncio.Task[None] | None = None
+
+    async def read(self) -> None:
+        """One look; ChainError if the node does not answer. Once before the service starts: what
+        came while the operator was away may be due, and has to be in the first batch.
+        """
+        items = await asyncio.to_thread(self._source.items, self._service.next_inbox_index)
+        self._service.offer_inbox(items)
 
     def start(self) -> None:
         """Start polling."""
@@ -48,10 +58,7 @@ class InboxFollower:
     async def _run(self) -> None:
         while True:
             try:
-                first = self._service.next_inbox_index
-                items = await asyncio.to_thread(self._source.items, first)
-                if items:
-                    self._service.offer_inbox(items)
+                await self.read()
             except ChainError as problem:
                 _log.warning("inbox not readable", problem=str(problem))
             await asyncio.sleep(self._interval_s)

@@ -20,12 +20,13 @@ from provenue.engine import Engine, EngineFault
 from provenue.sequencer import journal, recovery
 from provenue.sequencer.batches import BatchOpen, OpenBatch, encode_close, encode_skip
 from provenue.sequencer.journal import RecordType
-from provenue.wire import STAMP_MAX_LIVE, Kind
+from provenue.wire import STAMP_MAX_LIVE, Kind, posted_size_bytes
 
 __all__ = [
     "GuestTrap",
     "InboxItem",
     "Limits",
+    "MessageTooLongError",
     "Outcome",
     "Sequencer",
     "SequencerError",
@@ -37,6 +38,10 @@ _CONTINUE = bytes((Kind.CONTINUE,))
 
 class SequencerError(Exception):
     """The sequencer met something it must not run past; the operator has to look."""
+
+
+class MessageTooLongError(ValueError):
+    """A message fits no batch at all; it is refused, and nothing else is touched."""
 
 
 class GuestTrap(Protocol):
@@ -71,12 +76,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a batch is closed, and how often a snapshot is taken."""
+    """When a batch is closed, and how often a snapshot is taken.
+
+    `batch_age_ms_min` is the pace that the chain's pipeline carries (see pace.py); only a full
+    batch is closed faster. `inbox_silence_ms_max`: how long after the last look at the inbox
+    messages are still taken (0: for ever). Items that came since are unknown; a batch stamped when
+    one of them is due could never be posted.
+    """
 
     batch_bytes_max: int = constants.BATCH_BYTES_MAX
     batch_messages_max: int = constants.BATCH_MESSAGES_MAX
     batch_age_ms_max: int = 4_000
+    batch_age_ms_min: int = 0
+    inbox_silence_ms_max: int = 0
     snapshot_batches: int = 64
+
+    @property
+    def inbox_age_ms(self) -> int:
+        """From this age on, a batch is closed when inbox items wait for the next one."""
+        return max(self.batch_age_ms_max // 2, self.batch_age_ms_min)
 
 
 def wall_clock_ms() -> int:
@@ -126,7 +144,9 @@ class Sequencer:
         self.recovered = state
         self._position = state.position
         self._batch: OpenBatch | None = state.open_batch
-        self._batch_opened_ms = clock()
+        # An age goes on through an outage: what came to the inbox meanwhile may be due, and a batch
+        # that is filled on would leave it behind.
+        self._batch_opened_ms = self._batch.head.stamp_min_ms if self._batch else 0
         # A crash between closing a batch and its snapshot only means the snapshot comes later.
         self._last_snapshot_batch = state.snapshot_batch
         self.journal = journal.open_writer(folder)
@@ -136,9 +156,23 @@ class Sequencer:
     # --- what others may ask ---------------------------------------------------------------------
 
     @property
+    def limits(self) -> Limits:
+        """What it was started with."""
+        return self._limits
+
+    def now_ms(self) -> int:
+        """The time that messages are stamped with."""
+        return self._clock()
+
+    @property
     def next_sequence(self) -> int:
         """Sequence number that the next message will get."""
         return self._batch.next_sequence if self._batch else self._position.next_sequence
+
+    @property
+    def closed_batches(self) -> int:
+        """Batches closed so far; those that the chain does not have yet are the backlog."""
+        return self._batch.head.number if self._batch else self._position.next_batch
 
     @property
     def open_batch(self) -> OpenBatch | None:
@@ -175,8 +209,17 @@ class Sequencer:
                 )
             self._waiting_inbox.append(item)
 
+    def check_fits(self, message: bytes) -> None:
+        """MessageTooLongError unless a batch can hold the message."""
+        length_max = self._limits.batch_bytes_max - posted_size_bytes(1, 0)
+        if len(message) > length_max:
+            raise MessageTooLongError(
+                f"message: expected at most {length_max} bytes, got {len(message)}"
+            )
+
     def submit(self, message: bytes) -> Outcome:
         """Sequence one posted message, then whatever it leaves to be continued."""
+        self.check_fits(message)
         batch = self._batch_for(message)
         stamp_ms = self._stamp(batch)
         if message and message[0] in recovery.STAMPED_KINDS and len(message) >= 9:
@@ -198,9 +241,14 @@ class Sequencer:
         # After a crash between a message and its CONTINUE, that comes before anything else (P6).
         self._continue_pending()
         batch = self._batch
-        if batch is not None and batch.message_count > 0:
+        if batch is not None:
             age_ms = self._clock() - self._batch_opened_ms
-            if age_ms >= self._limits.batch_age_ms_max or self._waiting_inbox:
+            limits = self._limits
+            if age_ms >= (limits.inbox_age_ms if self._waiting_inbox else limits.batch_age_ms_max):
+                if batch.message_count == 0:
+                    # Opened by a process that died before the first message. The chain takes no
+                    # empty batch; a CONTINUE with nothing to continue is a reject without a stamp.
+                    self._run(batch, _CONTINUE, from_inbox=False, stamp_ms=batch.stamp_max_ms)
                 self._close_batch()
         if self._batch is None and self._waiting_inbox:
             self._open_batch()
@@ -344,5 +392,13 @@ class Sequencer:
 
     def _run_continue(self) -> None:
         batch = self._batch_for(_CONTINUE)
-        if self.engine.pending():  # opening a batch may have continued it already
-            self._run(batch, _CONTINUE, from_inbox=False, stamp_ms=max(batch.stamp_max_ms, 0))
+        if not self.engine.pending():  # opening a batch may have continued it already
+            return
+        stamp_ms = batch.stamp_max_ms
+        outcome = self._run(batch, _CONTINUE, from_inbox=False, stamp_ms=stamp_ms)
+        if outcome.code == recovery.SKIPPED_CODE:
+            # By rule it was an empty message, so the same is pending: the next would trap as well.
+            raise SequencerError(
+                f"message {outcome.sequence}: a CONTINUE trapped, so what it should continue stays "
+                "pending for ever: keep the journal and report it"
+            )

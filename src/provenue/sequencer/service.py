@@ -40,6 +40,7 @@ class SequencerService:
         # Running mean of how long a sync takes.
         self._sync_s = SHORT_SYNC_S
         self._inbox: list[InboxItem] = []
+        self._inbox_seen_ms = sequencer.now_ms()
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
         self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -91,9 +92,16 @@ class SequencerService:
         """Queue one message now: the order of these calls is the order of sequencing.
 
         Resolves when durable: the message's outcome, then those of the CONTINUEs it left to do.
+        A message that fits no batch is refused here: MessageTooLongError, for this caller only.
         """
         if self._failed is not None or self._stopping:
             raise SequencerError(f"the sequencer does not take messages: {self._failed}")
+        if (silence_ms := self._inbox_silence_ms()) > 0:
+            raise SequencerError(
+                f"the inbox has not been read for {silence_ms // 1_000} s: a batch that leaves "
+                "a due item behind is refused by the chain for ever, so nothing is taken"
+            )
+        self._sequencer.check_fits(message)
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._queue.append((message, future))
         self._wake.set()
@@ -106,9 +114,17 @@ class SequencerService:
             await asyncio.shield(committing)
 
     def offer_inbox(self, items: list[InboxItem]) -> None:
-        """New items of the L1 inbox; they run when the next batch opens."""
-        self._inbox.extend(items)
-        self._wake.set()
+        """The new items at a look at the L1 inbox (or none); they run when the next batch opens."""
+        self._inbox_seen_ms = self._sequencer.now_ms()
+        if items:
+            self._inbox.extend(items)
+            self._wake.set()
+
+    def _inbox_silence_ms(self) -> int:
+        """How long the inbox has not been read, once that is too long; else 0."""
+        bound_ms = self._sequencer.limits.inbox_silence_ms_max
+        silence_ms = self._sequencer.now_ms() - self._inbox_seen_ms
+        return silence_ms if bound_ms and silence_ms > bound_ms else 0
 
     @property
     def next_inbox_index(self) -> int:
@@ -149,7 +165,8 @@ class SequencerService:
             sequencer.offer_inbox(self._inbox)
             self._inbox = []
         sequencer.turn_batches()
-        if now_s >= self._next_tick_s and sequencer.next_sequence > 0:
+        ticking = sequencer.next_sequence > 0 and not self._inbox_silence_ms()
+        if now_s >= self._next_tick_s and ticking:
             self._next_tick_s = now_s + self._tick_interval_s
             sequencer.submit(self._tick)
         done = []

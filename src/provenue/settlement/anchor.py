@@ -15,7 +15,7 @@ from provenue.settlement.deploy import Deployment
 from provenue.settlement.rpc import ChainError, Rpc
 from provenue.settlement.tx import RevertedError, Sender, calldata_floor_gas
 
-__all__ = ["AnchorClient", "FinalityTimeoutError", "PostedBatch"]
+__all__ = ["AnchorClient", "AnchorSettings", "FinalityTimeoutError", "PostedBatch"]
 
 # Execution stays below the calldata floor (docs/contracts.md has the measurement); this is head
 # room for small batches, whose fixed costs dominate. Estimating would run the EVM twice.
@@ -37,6 +37,15 @@ class PostedBatch:
     tx_hash: str
     gas_used: int
     posted_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorSettings:
+    """What an operator has to keep to; fixed at deployment."""
+
+    challenge_window_s: int
+    inbox_delay_s: int
+    stamp_lag_ms: int
 
 
 class AnchorClient:
@@ -96,9 +105,18 @@ class AnchorClient:
         """The bond of a claimant."""
         return int(self.contract.call("bond_of", claimant))
 
+    def settings(self) -> AnchorSettings:
+        """The bounds of the deployment."""
+        config = self.contract.call("config")
+        return AnchorSettings(
+            challenge_window_s=int(config["challenge_window_s"]),
+            inbox_delay_s=int(config["inbox_delay_s"]),
+            stamp_lag_ms=int(config["stamp_lag_ms"]),
+        )
+
     def challenge_window_s(self) -> int:
         """How long a claim must stand."""
-        return int(self.contract.call("config")["challenge_window_s"])
+        return self.settings().challenge_window_s
 
     def wait_final(self, batch: int, *, timeout_s: float) -> None:
         """Until a batch is final; raises FinalityTimeoutError."""

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
         InstrumentConfig,
     )
 
-__all__ = ["ConfigError", "check_config"]
+__all__ = ["BATCHES_PER_WINDOW", "ConfigError", "check_config"]
 
 _UNIT_DECIMALS_MAX = 8
 _FEE_PPM_MAX = 100_000
 _GWEI = 10**9
 _DELAY_S_MAX = 10 * 365 * 86_400
+# Of the 64 places in the pipeline, what an operator plans with: the rest is for late finality.
+BATCHES_PER_WINDOW = 48
 
 
 class ConfigError(ValueError):
@@ -161,6 +163,14 @@ def _check_delays(delays: Delays) -> None:
         delays.forced_delay_s > delays.inbox_delay_s,
         "forced_delay_s", f"expected more than inbox_delay_s ({delays.inbox_delay_s})",
     )  # fmt: skip
+    # A batch is open for a 48th of the window, and then half of the inbox delay must not be over.
+    age_s = -(-delays.challenge_window_s // BATCHES_PER_WINDOW)
+    _require(
+        delays.inbox_delay_s >= 2 * age_s,
+        "inbox_delay_s",
+        f"expected at least {2 * age_s}, two batches' age, with a challenge_window_s of "
+        f"{delays.challenge_window_s}, was {delays.inbox_delay_s}",
+    )
     exit_window_s = delays.forced_delay_s + delays.challenge_window_s
     _require(
         delays.admin_delay_s > exit_window_s,

@@ -52,16 +52,17 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Delays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Time bounds of the contracts and their bonds; see docs/contracts.md.
 
-    `inbox_delay_s` and `stamp_lag_ms` must be longer than any outage the operator wants to survive:
-    a batch that was sequenced keeps its stamps and its slice whenever it is posted.
+    64 batches may be unfinalised, so the challenge window is also the throughput. `stamp_lag_ms` is
+    the longest outage that a journal survives: a batch keeps the stamps it was sequenced with,
+    whenever it is posted.
     """
 
-    challenge_window_s: int = 7 * 86_400
+    challenge_window_s: int = 3_600
     inbox_delay_s: int = 6 * 3_600
     forced_delay_s: int = 12 * 3_600
-    admin_delay_s: int = 14 * 86_400
+    admin_delay_s: int = 2 * 86_400
     stamp_ahead_ms: int = 15_000
-    stamp_lag_ms: int = 6 * 3_600_000
+    stamp_lag_ms: int = 7 * 86_400_000
     bond_wei: int = 10 * ETHER
     forced_bond_wei: int = ETHER
     forced_fee_wei: int = 10**15
