@@ -15,6 +15,7 @@ from provenue.spec.book import best_price
 from provenue.spec.constants import (
     MARK_STALE_MS,
     NONE_U16,
+    PRICE_FRESH_MS,
     PRICE_MAX,
     PRICE_TICKS_MAX,
     SIZE_LOTS_MAX,
@@ -227,7 +228,9 @@ def dead_feed(stream: "Stream", state: State) -> Item:
         plan = (_cancel_all(stream, account), _first_order(stream, account, feed))
         stream.plan.append(_give(stream, account, asset))
         stream.plan.extend(_when_quiet(stream, make) for make in plan)
-    return stream.prices(state, dead=feed)
+    # After the silence the last signed time before it is behind: too old by a millisecond, or not.
+    published_ms = stream.clock_ms - PRICE_FRESH_MS - rng.randrange(2)
+    return stream.prices(state, dead=feed, published_at_ms=published_ms)
 
 
 def _give(stream: "Stream", account: Account, asset: int) -> Make:

@@ -188,7 +188,7 @@ class Stream:
 
     def _plan_start(self) -> None:
         rng = self.rng
-        self.plan.append(lambda _: self.genesis())
+        self.plan.extend([self.tick, lambda _: self.genesis()])
         assets = [self.make_inbox(Kind.LIST_ASSET, **asset) for asset in self.market.assets()]
         if rng.random() < 0.3:
             assets.pop()  # deposits of asset 2 bounce until an administrator lists it
