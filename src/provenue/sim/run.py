@@ -85,7 +85,12 @@ def run(options: RunOptions) -> Summary:
         console.print(f"deposits: {2 * accounts} into the vault; trading {options.seconds:.0f} s")
         traders, stats, seconds = _trade(venue, options, flow, console)
         console.print("traders stopped; withdrawing through the vault")
-        _withdraw(venue, console)
+        venue.check()
+        try:
+            _withdraw(venue, console)
+        except ClientError:
+            venue.check()  # the operator's own last words say more than its closed socket
+            raise
         assert venue.operator is not None
         venue.stop_signers()
         venue.operator.stop(timeout_s=EXIT_S_MAX)
