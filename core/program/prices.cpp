@@ -153,7 +153,8 @@ Code prices(Run& run) {
         update_feed(run, feed, median);
         updated[feed] = any = true;
     }
-    if (!any) return Code::kOk;
+    // Funding has accrued: who was visited already may be unsafe now (P6).
+    if (!any && state.globals().sweep_remaining == 0) return Code::kOk;
     sample_premiums(state, updated);
     start_sweep(state);
     sweep_part(run);

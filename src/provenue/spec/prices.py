@@ -39,7 +39,7 @@ def prices(state: State, form: MessageFormat, m: SimpleNamespace) -> None:
     for index, instrument in state.listed_perpetuals():
         if instrument.feed in updated:
             instrument.premium_ppm = _premium_ppm(state, index, instrument)
-    if updated:
+    if updated or state.sweep_remaining:  # funding has moved equity in any case (P6)
         start_sweep(state)
         sweep_part(state)
 
