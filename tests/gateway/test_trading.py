@@ -21,6 +21,7 @@ from tests.gateway.venue_world import (
 from tests.sequencer.world import DOMAIN, address_of, key_of
 
 from provenue import wire
+from provenue._generated.constants import NONCE_MAX, NONCE_WINDOW
 from provenue.client.signing import ActionSigner
 from provenue.gateway.venue import now_ms
 from provenue.wire import Code, Side
@@ -275,8 +276,6 @@ async def test_rejects_of_the_program_say_where_they_stand(tmp_path: Path) -> No
             ("buy", order_params(taker, BUY, 1, 0x4000_0000), 10011, "bad_price"),
             ("sell", order_params(taker, SELL, 3_000_000, 25_000, **spot), 10009,
              "insufficient_balance"),
-            ("buy", used, 11030, "nonce_used"),
-            ("buy", order_params(taker, BUY, 1, 25_000, nonce=5), 11030, "nonce_too_old"),
         ]  # fmt: skip
         for side, params, code, reason in cases:
             sequence = gateway.service.sequencer.next_sequence
@@ -284,6 +283,42 @@ async def test_rejects_of_the_program_say_where_they_stand(tmp_path: Path) -> No
             assert (error.code, error.data["reason"]) == (code, reason)
             assert error.data["sequence"] == sequence
             assert error.data["code"] == Code[reason.upper()]
+
+
+async def test_what_the_image_knows_to_be_spent_is_not_sequenced(tmp_path: Path) -> None:
+    """Nonces and prices that the program would refuse for sure, however they are sent."""
+    async with open_gateway(tmp_path) as gateway:
+        api = await gateway.connect()
+        signer, first, near = gateway.signers[1], now_ms(), now_ms() + NONCE_WINDOW - 1
+        for nonce in (first, near):
+            await api.call("private/buy", **order_params(signer, BUY, 1, 20_000, nonce=nonce))
+        sequence = gateway.service.sequencer.next_sequence
+        cases = {
+            first: "nonce_used",
+            near: "nonce_used",
+            first - 1: "nonce_too_old",
+            5: "nonce_too_old",
+            NONCE_MAX + 1: "nonce_too_large",
+        }
+        for nonce, reason in cases.items():
+            params = order_params(signer, BUY, 1, 20_000, nonce=nonce)
+            error = await refused(api, "private/buy", **params)
+            assert (error.code, error.data["reason"]) == (11030, reason)
+            assert "sequence" not in error.data
+        # The program's checks come in its order: a wrong signature is told before the nonce.
+        forged = order_params(signer, BUY, 1, 20_000, nonce=first) | {"amount": "0.0002"}
+        assert (await refused(api, "private/buy", **forged)).data["reason"] == "bad_signature"
+        price = gateway.world.prices(0, 250_000_000)
+        assert (await api.call("public/relay_prices", message=price.hex()))["updated_feeds"] == [0]
+        error = await refused(api, "public/relay_prices", message=price.hex())
+        assert error.data["reason"] == "price_not_newer"
+        assert "sequence" not in error.data
+        assert gateway.service.sequencer.next_sequence == sequence + 1
+        # Free places inside the window, and other keys, are not touched.
+        for nonce in (first + 1, near - 1):
+            await api.call("private/buy", **order_params(signer, BUY, 1, 20_000, nonce=nonce))
+        other = order_params(gateway.signers[2], BUY, 1, 20_000, nonce=first)
+        await api.call("private/buy", **other)
 
 
 async def test_whole_messages(tmp_path: Path) -> None:

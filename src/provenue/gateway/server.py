@@ -17,7 +17,7 @@ from provenue.gateway.auth import Authenticator
 from provenue.gateway.channels import Channels
 from provenue.gateway.dispatcher import REQUEST_BYTES_MAX, Answer, Dispatcher
 from provenue.gateway.hub import Hub
-from provenue.gateway.session import Bucket, Peers, RateLimit, Session
+from provenue.gateway.session import Bucket, Buckets, RateLimit, Session
 
 __all__ = ["Server"]
 
@@ -43,7 +43,7 @@ class Server:
         self._authenticator = authenticator
         self._channels = channels
         self._rate_limit = rate_limit
-        self._peers = Peers(rate_limit)
+        self._peers: Buckets[str] = Buckets(rate_limit)
         self._runner: web.AppRunner | None = None
         self._connections: set[_Connection] = set()
         self.port = 0

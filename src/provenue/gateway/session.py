@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-__all__ = ["Bucket", "Peers", "RateLimit", "Session"]
+__all__ = ["Bucket", "Buckets", "RateLimit", "Session"]
 
-PEERS_MAX = 10_000
+BUCKETS_MAX = 10_000
+Who = TypeVar("Who", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +44,27 @@ class Bucket:
         self._left -= 1
         return True
 
+    def give_back(self) -> None:
+        """What was taken turned out to be free."""
+        self._left = min(self._limit.burst, self._left + 1)
 
-class Peers:
-    """The buckets of HTTP peers, by address; the longest idle are forgotten first."""
+
+class Buckets(Generic[Who]):
+    """A bucket for each peer (or account); the longest idle are forgotten first."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._buckets: OrderedDict[Who, Bucket] = OrderedDict()
 
-    def of(self, address: str) -> Bucket:
-        """The bucket of a peer."""
-        bucket = self._buckets.get(address)
+    def of(self, who: Who) -> Bucket:
+        """Somebody's bucket."""
+        bucket = self._buckets.get(who)
         if bucket is None:
-            bucket = self._buckets[address] = Bucket(self._limit)
-            if len(self._buckets) > PEERS_MAX:
+            bucket = self._buckets[who] = Bucket(self._limit)
+            if len(self._buckets) > BUCKETS_MAX:
                 self._buckets.popitem(last=False)
         else:
-            self._buckets.move_to_end(address)
+            self._buckets.move_to_end(who)
         return bucket
 
 

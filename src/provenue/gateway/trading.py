@@ -229,6 +229,7 @@ class Trading:
         except wire.EncodeError as problem:
             raise bad_param("params", str(problem), message.KIND.name) from None
         future = self._venue.service.enqueue(data)
+        self._admission.queued(message, future)
         return self._finish(message, future, wrapped)
 
     async def _finish(
@@ -238,6 +239,7 @@ class Trading:
         first = outcomes[0]
         if first.code != Code.OK:
             raise rejected(first.code, first.sequence)
+        self._admission.accepted(message)
         result = _RESULTS[type(message)](self, message, outcomes)
         if not wrapped:
             return result
