@@ -189,6 +189,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("forced_delay_s = 1_200", "forced_delay_s = 600", "forced_delay_s: expected more than"),
         ("admin_delay_s = 2_000", "admin_delay_s = 1_260", "admin_delay_s: expected more than the"),
         ("challenge_window_s = 60", "challenge_window_s = 0", "challenge_window_s: expected at"),
+        ("challenge_window_s = 60", "challenge_window_s = 14_401", "inbox_delay_s: expected at le"),
         ("[delays]", "[delays]\nbond_wei = 1", "bond_wei: expected whole gwei"),
         ("[delays]", "[delays]\nbond_wei = 1_000_000_000", "forced_bond_wei: expected at most"),
         ("0x0202020202020202020202020202020202020202", "0x00", "signers: expected an address"),
