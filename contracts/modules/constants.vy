@@ -29,6 +29,9 @@ AMOUNT_MAX: constant(uint256) = 9007199254740992
 # asset units: 2^56: what may be held of one asset; more is bounced
 ASSET_TOTAL_MAX: constant(uint256) = 72057594037927936
 
+# asset units: 2^62: all deposits of one asset ever; sums of what came and went never leave i64
+APPLIED_TOTAL_MAX: constant(uint256) = 4611686018427387904
+
 # quote units per whole base: 2^40: 1.1e6 USDC a whole base; balance * price * weight stays below
 # 2^117
 PRICE_MAX: constant(uint256) = 1099511627776

@@ -2,16 +2,49 @@
 // links without a runtime library, so that 128-bit division is ours (P2).
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <type_traits>
 
 #include "core/base/assert.hpp"
+#include "core/base/bits.hpp"
 
 namespace provenue {
 
 using i128 = __int128;
 using u128 = unsigned __int128;
+
+constexpr uint64_t high_word(u128 x) { return static_cast<uint64_t>(x >> 64); }
+constexpr uint64_t low_word(u128 x) { return static_cast<uint64_t>(x); }
+
+// A denominator of 64 bits, with what the long division needs of it worked out once.
+struct Divisor {
+    constexpr Divisor() : Divisor(1) {}
+    constexpr explicit Divisor(uint64_t denominator)
+        : value(denominator), shift(0), normalised(denominator) {
+        if (value >> 32 == 0) return;  // divided digit by digit
+        shift = 63 - static_cast<int>(highest_bit(value));
+        normalised = value << shift;
+    }
+
+    uint64_t value;  // not 0
+    int shift;
+    uint64_t normalised;  // value << shift: its top bit is set when value >= 2^32
+};
+
+struct Quotient {
+    u128 quotient;
+    uint64_t remainder;
+};
+
+// The numerator is at least 2^64.
+Quotient divide_long(u128 numerator, const Divisor& divisor);
+
+// Inline for the usual case, which is one instruction.
+inline Quotient divide(u128 numerator, const Divisor& divisor) {
+    ASSERT(divisor.value != 0, "division by zero");
+    if (high_word(numerator) != 0) return divide_long(numerator, divisor);
+    return {low_word(numerator) / divisor.value, low_word(numerator) % divisor.value};
+}
 
 struct Division {
     u128 quotient;
@@ -67,6 +100,17 @@ constexpr i128 clamp(i128 x, i128 low, i128 high) { return min(max(x, low), high
 i128 div_floor(i128 numerator, i128 denominator);
 i128 div_ceil(i128 numerator, i128 denominator);
 i128 div_trunc(i128 numerator, i128 denominator);
+
+inline i128 div_floor(i128 numerator, const Divisor& divisor) {
+    const Quotient result = divide(magnitude(numerator), divisor);
+    const i128 quotient = static_cast<i128>(result.quotient);
+    return numerator >= 0 ? quotient : -quotient - (result.remainder != 0);
+}
+inline i128 div_ceil(i128 numerator, const Divisor& divisor) {
+    const Quotient result = divide(magnitude(numerator), divisor);
+    const i128 quotient = static_cast<i128>(result.quotient);
+    return numerator < 0 ? -quotient : quotient + (result.remainder != 0);
+}
 
 // One division per product: the numerator is multiplied out first.
 inline i128 mul_div_floor(i128 a, i128 b, i128 denominator) {

@@ -12,7 +12,8 @@ constexpr i128 kMaxI128 = static_cast<i128>(~u128{0} >> 1);
 // Every width is as likely as every other, so that all branches of the division are met.
 u128 random_magnitude(test::Random& random, unsigned bits_max) {
     const unsigned bits = static_cast<unsigned>(random.between(0, bits_max));
-    u128 x = u128{random.next()} << 64 | random.next();
+    const uint64_t upper = random.next();
+    u128 x = u128{upper} << 64 | random.next();
     if (random.one_in(4)) x = ~u128{0};                                // all ones
     if (random.one_in(4)) x = u128{1} << 127 | (x & 0xF);              // a power of two and a bit
     return bits == 0 ? 0 : x >> (128 - bits);

@@ -7,40 +7,91 @@ namespace {
 constexpr uint32_t kHeadsPerBucket = sizeof(AccountBucketRecord) / sizeof(uint32_t);
 constexpr uint32_t kHeads = kAccountBucketsCount * kHeadsPerBucket;
 
-// Which chain a holder is in. Hashed, so that chains stay short for whatever owners come; a chain
-// is at most accounts_max long (P3).
-uint32_t chain_of(Hasher& hasher, const Holder& holder) {
-    hasher.padded(holder.owner, kAddressBytes).word(holder.subaccount);
-    const Hash hash = hasher.digest();
-    return static_cast<uint32_t>(load_big<uint64_t>(hash.data()) % kHeads);
+// Accounts are found by a hash of their holder: its first bytes name a bucket, whose accounts form
+// a digital search tree over the bits behind them. Anyone may choose owners that meet in a bucket;
+// d deep in its tree an account costs 2^d hashes, so that nobody makes a look-up long (P3).
+constexpr uint32_t kBitsAt = 8;  // bytes of the hash that choose the bucket
+constexpr uint32_t kDepthMax = 8 * (kWordBytes - kBitsAt);
+
+Hash hash_of(Hasher& hasher, const Holder& holder) {
+    return hasher.padded(holder.owner, kAddressBytes).word(holder.subaccount).digest();
 }
 
-uint32_t head_of(const State& state, uint32_t chain) {
-    return state.buckets[chain / kHeadsPerBucket].heads[chain % kHeadsPerBucket];
+bool goes_right(const Hash& hash, uint32_t depth) {
+    return (hash[kBitsAt + depth / 8] >> (depth % 8) & 1) != 0;
 }
 
-uint32_t& edit_head(State& state, uint32_t chain) {
-    return state.buckets.edit(chain / kHeadsPerBucket, &AccountBucketRecord::heads,
-                              chain % kHeadsPerBucket);
+// A link of a bucket's tree: its root, or one of the two below an account.
+struct Place {
+    uint32_t head;
+    uint32_t above;  // an account link, kNoLink for the root
+    bool right;
+};
+
+uint32_t link_at(const State& state, const Place& place) {
+    if (place.above == kNoLink)
+        return state.buckets[place.head / kHeadsPerBucket].heads[place.head % kHeadsPerBucket];
+    const AccountRecord& record = state.accounts[linked_index(place.above)];
+    return place.right ? record.bucket_right : record.bucket_left;
 }
 
-void unchain(State& state, Hasher& hasher, uint32_t account) {
-    const AccountRecord& record = state.accounts[account];
-    const uint32_t chain = chain_of(hasher, {record.owner.data(), record.subaccount});
-    const uint32_t behind = record.next_in_bucket;
-    if (head_of(state, chain) == link_to(account)) {
-        edit_head(state, chain) = behind;
-        return;
+void set_link(State& state, const Place& place, uint32_t link) {
+    if (place.above == kNoLink)
+        state.buckets.edit(place.head / kHeadsPerBucket, &AccountBucketRecord::heads,
+                           place.head % kHeadsPerBucket) = link;
+    else
+        state.accounts.edit(linked_index(place.above), place.right
+                                                           ? &AccountRecord::bucket_right
+                                                           : &AccountRecord::bucket_left) = link;
+}
+
+bool is_held_by(const AccountRecord& record, const Holder& holder) {
+    return record.subaccount == holder.subaccount &&
+           same_address(record.owner.data(), holder.owner);
+}
+
+// Where the holder's account is linked, or would be.
+Place place_of(const State& state, Hasher& hasher, const Holder& holder) {
+    const Hash hash = hash_of(hasher, holder);
+    Place place{static_cast<uint32_t>(load_big<uint64_t>(hash.data()) % kHeads), kNoLink, false};
+    for (uint32_t depth = 0;; ++depth) {
+        const uint32_t link = link_at(state, place);
+        if (link == kNoLink || is_held_by(state.accounts[linked_index(link)], holder))
+            return place;
+        ASSERT(depth < kDepthMax, "hashes of two holders are the same");
+        place = {place.head, link, goes_right(hash, depth)};
     }
-    uint32_t at = linked_index(head_of(state, chain));
-    for (uint32_t looks = 0; looks < kAccountsMax; ++looks) {
-        if (state.accounts[at].next_in_bucket == link_to(account)) {
-            state.accounts.edit(at, &AccountRecord::next_in_bucket) = behind;
-            return;
-        }
-        at = linked_index(state.accounts[at].next_in_bucket);
+}
+
+// An account below which there is none, in the tree that begins at a place; where it is linked.
+Place last_place(const State& state, Place place) {
+    for (uint32_t depth = 0; depth <= kDepthMax; ++depth) {
+        const uint32_t link = link_at(state, place);
+        const AccountRecord& record = state.accounts[linked_index(link)];
+        if (record.bucket_left == kNoLink && record.bucket_right == kNoLink) return place;
+        place = {place.head, link, record.bucket_left == kNoLink};
     }
-    ASSERT(false, "account not in its chain");
+    ASSERT(false, "endless tree of accounts");
+    return place;
+}
+
+// Takes an account out of its tree. Any account below it may stand in its place: the bits above
+// are the same.
+void unlink(State& state, Hasher& hasher, uint32_t account) {
+    AccountRecord& record = state.accounts.edit(account);
+    const Place place = place_of(state, hasher, {record.owner.data(), record.subaccount});
+    ASSERT(link_at(state, place) == link_to(account), "account not in its tree");
+    const Place last = last_place(state, place);
+    const uint32_t heir = link_at(state, last);
+    set_link(state, last, kNoLink);
+    if (heir != link_to(account)) {
+        AccountRecord& moved = state.accounts.edit(linked_index(heir));
+        moved.bucket_left = record.bucket_left;
+        moved.bucket_right = record.bucket_right;
+        set_link(state, place, heir);
+    }
+    record.bucket_left = kNoLink;
+    record.bucket_right = kNoLink;
 }
 
 bool is_empty(const State& state, uint32_t account) {
@@ -52,7 +103,7 @@ bool is_empty(const State& state, uint32_t account) {
 
 // Everything of the former holder but the generation.
 void clear_account(State& state, Hasher& hasher, uint32_t account) {
-    unchain(state, hasher, account);
+    unlink(state, hasher, account);
     AccountRecord& record = state.accounts.edit(account);
     const uint32_t generation = record.generation;
     record = AccountRecord{};
@@ -81,16 +132,7 @@ uint32_t reclaim(State& state, Hasher& hasher) {
 }  // namespace
 
 uint32_t find_account(const State& state, Hasher& hasher, const Holder& holder) {
-    uint32_t link = head_of(state, chain_of(hasher, holder));
-    for (uint32_t looks = 0; link != kNoLink; ++looks) {
-        ASSERT(looks < kAccountsMax, "endless chain of accounts");
-        const AccountRecord& record = state.accounts[linked_index(link)];
-        if (record.subaccount == holder.subaccount &&
-            same_address(record.owner.data(), holder.owner))
-            return link;
-        link = record.next_in_bucket;
-    }
-    return kNoLink;
+    return link_at(state, place_of(state, hasher, holder));
 }
 
 uint32_t open_account(State& state, Hasher& hasher, const Holder& holder) {
@@ -103,15 +145,15 @@ uint32_t open_account(State& state, Hasher& hasher, const Holder& holder) {
         if (link == kNoLink) return kNoLink;
     }
     const uint32_t account = linked_index(link);
-    const uint32_t chain = chain_of(hasher, holder);
+    const Place place = place_of(state, hasher, holder);
+    ASSERT(link_at(state, place) == kNoLink, "holder has an account");
     AccountRecord& record = state.accounts.edit(account);
     ASSERT(record.open == 0, "account opened twice");
     std::memcpy(record.owner.data(), holder.owner, kAddressBytes);
     record.subaccount = holder.subaccount;
     record.generation += 1;
     record.open = 1;
-    record.next_in_bucket = head_of(state, chain);
-    edit_head(state, chain) = link;
+    set_link(state, place, link);
 
     KeyRecord& key = state.keys.edit(State::key_row(account, 0));
     std::memcpy(key.address.data(), holder.owner, kAddressBytes);

@@ -47,9 +47,9 @@ int64_t clear_fill(State& state, EventLog& events, const FillSide& fill) {
     const i128 bought = fill.side == Side::kBuy ? 1 : -1;
 
     if (is_perpetual(instrument)) {
-        const RowRef ref = row_of(state, fill.account, fill.instrument);
-        settle_funding(state, events, ref);
-        change_position(state, ref, bought * i128{fill.quantity_lots}, -bought * notional);
+        ASSERT(state.row(fill.row).instrument_plus_1 == link_to(fill.instrument), "wrong row");
+        settle_funding(state, events, fill.row);
+        change_position(state, fill.row, bought * i128{fill.quantity_lots}, -bought * notional);
     } else {
         const i128 units = multiply(fill.quantity_lots, instrument.base_units_per_lot);
         change_balance(state, fill.account, kQuote, -bought * notional);

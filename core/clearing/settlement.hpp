@@ -15,9 +15,10 @@ void change_balance(State& state, uint32_t account, uint32_t asset, i128 change)
 
 enum class FeeTo : uint8_t { kFees, kHouse };
 
-// One side of a fill.
+// One side of a fill; `row` is the account's row for the instrument.
 struct FillSide {
     uint32_t account;
+    RowRef row;
     uint32_t instrument;
     Side side;
     uint32_t price_ticks;
@@ -26,7 +27,7 @@ struct FillSide {
     FeeTo fee_to;
 };
 
-// Clears one side; its row exists and is not freed here. Returns the fee.
+// Clears one side; its row is not freed here. Returns the fee.
 int64_t clear_fill(State& state, EventLog& events, const FillSide& fill);
 
 // Step 2 of 5.1: `size_change` lots for the cash flow `cash`; realised profit goes to the account's

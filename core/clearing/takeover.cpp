@@ -11,13 +11,13 @@ namespace {
 // The row with a size of the lowest instrument, false when there is none left.
 bool lowest_position(const State& state, uint32_t account, RowRef& ref) {
     uint32_t lowest = kNoLink;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const RowRef at = State::row_at(account, slot);
-        const PositionRecord& row = state.row(at);
+    const Rows rows = state.rows(account);
+    for (uint32_t slot = 0; slot < rows.count; ++slot) {
+        const PositionRecord& row = rows[slot];
         if (row.size_lots == 0) continue;
         if (lowest != kNoLink && row.instrument_plus_1 > lowest) continue;
         lowest = row.instrument_plus_1;
-        ref = at;
+        ref = State::row_at(account, slot);
     }
     return lowest != kNoLink;
 }
@@ -103,9 +103,9 @@ void cover_shortfall(State& state, EventLog& events, uint32_t account) {
 bool largest_position(const State& state, uint32_t account, RowRef& ref) {
     i128 largest = -1;
     uint32_t lowest = kNoLink;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const RowRef at = State::row_at(account, slot);
-        const PositionRecord& row = state.row(at);
+    const Rows rows = state.rows(account);
+    for (uint32_t slot = 0; slot < rows.count; ++slot) {
+        const PositionRecord& row = rows[slot];
         if (row.size_lots == 0) continue;
         const InstrumentRecord& instrument =
             state.instruments[linked_index(row.instrument_plus_1)];
@@ -113,7 +113,7 @@ bool largest_position(const State& state, uint32_t account, RowRef& ref) {
         if (margin < largest || (margin == largest && row.instrument_plus_1 > lowest)) continue;
         largest = margin;
         lowest = row.instrument_plus_1;
-        ref = at;
+        ref = State::row_at(account, slot);
     }
     return lowest != kNoLink;
 }

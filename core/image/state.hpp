@@ -18,6 +18,16 @@ struct RowRef {
     uint32_t index = 0;  // in its table
 };
 
+// The rows of an account in the order of their slots, used or not.
+struct Rows {
+    const PositionRecord* first;
+    uint32_t count;
+
+    const PositionRecord* begin() const { return first; }
+    const PositionRecord* end() const { return first + count; }
+    const PositionRecord& operator[](uint32_t slot) const { return first[slot]; }
+};
+
 constexpr uint32_t kHouse = 0;
 constexpr uint32_t kQuote = 0;
 // Rows of one account: the house has one for every instrument.
@@ -54,6 +64,10 @@ public:
     int64_t balance(uint32_t account, uint32_t asset) const {
         return balances_[balance_row(account, asset)];
     }
+    // One for each asset.
+    const int64_t* balances(uint32_t account) const {
+        return balances_.records(balance_row(account, 0), kAssetsMax);
+    }
     int64_t& edit_balance(uint32_t account, uint32_t asset) {
         return balances_.edit(balance_row(account, asset));
     }
@@ -71,6 +85,13 @@ public:
     }
     static constexpr RowRef row_at(uint32_t account, uint32_t slot) {
         return {account, account == kHouse ? slot : account * kPositionsPerAccount + slot};
+    }
+    Rows rows(uint32_t account) const {
+        const uint32_t count = row_count(account);
+        const uint32_t first = row_at(account, 0).index;
+        return {account == kHouse ? house_positions_.records(first, count)
+                                  : positions_.records(first, count),
+                count};
     }
     // The row of an instrument, or an unused row for it; false when there is neither.
     bool find_row(uint32_t account, uint32_t instrument, RowRef& ref) const;

@@ -26,6 +26,12 @@ public:
         return *reinterpret_cast<const T*>(image_ + kOffset + index * sizeof(T));
     }
 
+    // Consecutive records, to be read.
+    const T* records(uint64_t index, uint64_t count) const {
+        ASSERT(count <= kCount && index <= kCount - count, "table index");
+        return reinterpret_cast<const T*>(image_ + kOffset + index * sizeof(T));
+    }
+
     // The whole record, writable. For records of one or two leaves.
     T& edit(uint64_t index) {
         static_assert(sizeof(T) <= 2 * kUndoLeafBytes, "edit the field, not the whole record");

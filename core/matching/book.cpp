@@ -35,15 +35,19 @@ uint32_t best_price(const State& state, uint32_t instrument, Side side) {
     return link == kNoLink ? 0 : state.levels[linked_index(link)].price_ticks;
 }
 
-bool crosses(const State& state, uint32_t instrument, Side side, uint32_t limit_ticks) {
-    const uint32_t best = best_price(state, instrument, opposite(side));
-    if (best == 0) return false;
-    return side == Side::kBuy ? best <= limit_ticks : best >= limit_ticks;
+bool find_maker(const State& state, uint32_t instrument, Side side, uint32_t limit_ticks,
+                uint32_t& slot) {
+    const uint32_t link = best_level(state, instrument, opposite(side));
+    if (link == kNoLink) return false;
+    const LevelRecord& level = state.levels[linked_index(link)];
+    slot = linked_index(level.head);
+    return side == Side::kBuy ? level.price_ticks <= limit_ticks
+                              : level.price_ticks >= limit_ticks;
 }
 
-uint32_t best_maker(const State& state, uint32_t instrument, Side side) {
-    const uint32_t level = linked_index(best_level(state, instrument, side));
-    return linked_index(state.levels[level].head);
+bool crosses(const State& state, uint32_t instrument, Side side, uint32_t limit_ticks) {
+    uint32_t slot = 0;
+    return find_maker(state, instrument, side, limit_ticks, slot);
 }
 
 bool has_level(const State& state, uint32_t instrument, Side side, uint32_t price_ticks) {

@@ -13,8 +13,9 @@ namespace provenue::PROVENUE_PRESET_NAMESPACE {
 uint32_t best_price(const State& state, uint32_t instrument, Side side);
 // Whether an order of `side` with this limit would trade at once.
 bool crosses(const State& state, uint32_t instrument, Side side, uint32_t limit_ticks);
-// The oldest order of the best level; the side is not empty.
-uint32_t best_maker(const State& state, uint32_t instrument, Side side);
+// The oldest order of the best opposite level that crosses the limit; false when none does.
+bool find_maker(const State& state, uint32_t instrument, Side side, uint32_t limit_ticks,
+                uint32_t& slot);
 bool has_level(const State& state, uint32_t instrument, Side side, uint32_t price_ticks);
 bool has_free_level(const State& state);
 

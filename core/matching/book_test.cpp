@@ -86,7 +86,9 @@ void check_side(const State& state, uint32_t instrument, Side side, const Levels
     }
     CHECK(link == kNoLink);
     if (!prices.empty()) {
-        CHECK(best_maker(state, instrument, side) == levels.at(prices.front()).front().slot);
+        uint32_t maker = 0;
+        CHECK(find_maker(state, instrument, opposite(side), prices.front(), maker));
+        CHECK(maker == levels.at(prices.front()).front().slot);
         CHECK(crosses(state, instrument, opposite(side), prices.front()));
     }
 }

@@ -1,6 +1,6 @@
 #include "core/matching/price_index.hpp"
 
-#include <bit>
+#include "core/base/bits.hpp"
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {
 
@@ -20,8 +20,7 @@ constexpr uint32_t digit_of(uint32_t price_ticks, uint32_t depth) {
 
 uint32_t best_digit(uint64_t bitmap, Side side) {
     ASSERT(bitmap != 0, "empty node in a price index");
-    return static_cast<uint32_t>(side == Side::kBuy ? 63 - std::countl_zero(bitmap)
-                                                    : std::countr_zero(bitmap));
+    return side == Side::kBuy ? highest_bit(bitmap) : lowest_bit(bitmap);
 }
 
 constexpr uint32_t InstrumentRecord::* root_field(Side side) {

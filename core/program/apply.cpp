@@ -1,5 +1,6 @@
 // Framing, time and dispatch (chapter 2). Every byte string is a message (P4).
 #include "core/program/authorise.hpp"
+#include "core/program/bounds.hpp"
 #include "core/program/custody.hpp"
 #include "core/program/listing.hpp"
 #include "core/program/prices.hpp"

@@ -380,6 +380,26 @@ void test_spot_sells_what_is_there_and_reserves_it() {
     CHECK(venue.events(EventKind::kWithdrawn)[0].reason == 1);
 }
 
+// However much comes and goes, the sums of deposits and withdrawals stay inside their fields.
+void test_deposits_end_before_their_sum_leaves_its_field() {
+    Venue venue;
+    venue.open(1);
+    const int64_t held = venue.state().assets[0].applied_units;
+    const auto most = static_cast<int64_t>(kAppliedTotalMax);
+    venue.state().assets.edit(0, &AssetRecord::applied_units) = most - 10;
+    venue.state().assets.edit(0, &AssetRecord::issued_units) = most - 10 - held;
+    const Bytes before = venue.image();
+    CHECK(venue.deposit(101, 0, 11) == Code::kBadAmount);
+    CHECK(venue.image() == before);
+    CHECK(venue.deposit(101, 0, 10) == Code::kOk);
+    CHECK(venue.state().assets[0].applied_units == most);
+    CHECK(venue.deposit(101, 0, 1) == Code::kBadAmount);
+    // The amount is looked at before the owner.
+    CHECK(venue.inbox(Message(0x90).u16(0).u64(1).address(Address{}).u8(0)) == Code::kBadAmount);
+    CHECK(venue.inbox(venue.forced_withdraw(101, 0, 5)) == Code::kOk);
+    CHECK(venue.deposit(101, 0, 1) == Code::kBadAmount);  // what has left counts too
+}
+
 // An exit that took days is not void for a fee of a few units; nor does it take what is promised.
 void test_a_forced_withdrawal_is_cut_to_what_is_there() {
     Venue venue;
@@ -438,6 +458,7 @@ int main() {
     test_an_empty_account_is_reclaimed_when_the_table_is_full();
     test_prices_need_a_quorum_and_give_the_median();
     test_spot_sells_what_is_there_and_reserves_it();
+    test_deposits_end_before_their_sum_leaves_its_field();
     test_a_forced_withdrawal_is_cut_to_what_is_there();
     test_nothing_is_forced_out_of_an_account_while_its_taker_is_pending();
     return test::finish();

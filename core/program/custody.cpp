@@ -105,11 +105,13 @@ Code deposit(Run& run) {
     const Holder holder{run.data + W::kOwner, run.u8(W::kSubaccount)};
     if (asset >= kAssetsMax) return Code::kAssetUnknown;
     if (!is_amount(amount)) return Code::kBadAmount;
+    // All deposits ever: far below i64, so that no withdrawal can be stopped by a sum that is full.
+    const i128 applied = i128{run.state.assets[asset].applied_units} + amount;
+    if (applied > kAppliedTotalMax) return Code::kBadAmount;
     if (is_zero_address(holder.owner)) return Code::kBadRecipient;
 
     const Credit credit{holder, asset, narrow<int64_t>(amount)};
-    int64_t& applied = run.state.assets.edit(asset, &AssetRecord::applied_units);
-    applied = narrow<int64_t>(i128{applied} + credit.amount_units);
+    run.state.assets.edit(asset, &AssetRecord::applied_units) = narrow<int64_t>(applied);
     uint32_t link = kNoLink;
     bool opened = false;
     const Code reason = credit_account(run, credit, link, opened);

@@ -2,12 +2,12 @@
 
 #include "core/base/wide.hpp"
 #include "core/clearing/accounts.hpp"
+#include "core/risk/margin.hpp"
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {
 
 namespace {
 
-constexpr uint32_t kUnitDecimalsMax = 8;
 constexpr uint32_t kFeePpmMax = 100'000;
 constexpr uint32_t kFundingCapPpmMax = 100'000;
 

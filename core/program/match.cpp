@@ -31,16 +31,16 @@ void end_order(Run& run, uint32_t slot) {
     give_back_order(run.state, slot);
 }
 
-bool maker_reduces(const State& state, const OrderRecord& maker, uint64_t quantity) {
+bool maker_reduces(const State& state, const OrderRecord& maker, RowRef row, uint64_t quantity) {
     if (!is_perpetual(state.instruments[maker.instrument])) return false;
-    const i128 size = state.row(row_of(state, maker.account, maker.instrument)).size_lots;
+    const i128 size = state.row(row).size_lots;
     const bool opposes = side_of(maker) == Side::kSell ? size > 0 : size < 0;
     return opposes && magnitude(size) >= quantity;
 }
 
 // 4.2 step 4: after what this very fill costs, a maker that reduces must have its maintenance, any
 // other its initial margin (P6), and who buys spot the money.
-bool maker_may_fill(const State& state, const OrderRecord& maker, uint64_t quantity) {
+bool maker_may_fill(const State& state, const OrderRecord& maker, RowRef row, uint64_t quantity) {
     const InstrumentRecord& instrument = state.instruments[maker.instrument];
     const Side side = side_of(maker);
     const i128 notional = multiply(maker.price_ticks, quantity, instrument.quote_per_tick_lot);
@@ -48,7 +48,7 @@ bool maker_may_fill(const State& state, const OrderRecord& maker, uint64_t quant
     if (!is_perpetual(instrument) && side == Side::kBuy &&
         state.balance(maker.account, kQuote) < notional + fee)
         return false;
-    const Requirement requirement = maker_reduces(state, maker, quantity)
+    const Requirement requirement = maker_reduces(state, maker, row, quantity)
                                         ? Requirement::kMaintenance
                                         : Requirement::kInitial;
     return excess(state, maker.account, requirement) >=
@@ -74,7 +74,7 @@ void emit_fill(Run& run, const Taker& taker, const OrderRecord& maker, uint64_t 
 }
 
 // 4.2 step 5: at the maker's price, which is at or inside the taker's limit (P7).
-void fill(Run& run, Taker& taker, uint32_t maker_slot, uint64_t quantity) {
+void fill(Run& run, Taker& taker, uint32_t maker_slot, RowRef maker_row, uint64_t quantity) {
     State& state = run.state;
     const OrderRecord& maker = state.orders[maker_slot];
     const InstrumentRecord& instrument = state.instruments[taker.instrument];
@@ -85,24 +85,23 @@ void fill(Run& run, Taker& taker, uint32_t maker_slot, uint64_t quantity) {
 
     reduce_order(state, maker_slot, quantity);
     taker.remaining_lots -= quantity;
-    const RowRef maker_row = row_of(state, maker.account, taker.instrument);
     remove_open_lots(state, maker_row, open_lots(maker, quantity));
+    const RowRef taker_row = row_of(state, taker.account, taker.instrument);
     if (taker.order != kNoLink) {
         const uint32_t slot = linked_index(taker.order);
         reduce_order(state, slot, quantity);
-        remove_open_lots(state, row_of(state, taker.account, taker.instrument),
-                         open_lots(state.orders[slot], quantity));
+        remove_open_lots(state, taker_row, open_lots(state.orders[slot], quantity));
     }
     const int64_t maker_fee =
         clear_fill(state, run.events,
-                   {maker.account, taker.instrument, opposite(taker.side), maker.price_ticks,
-                    quantity, instrument.maker_fee_ppm, FeeTo::kFees});
+                   {maker.account, maker_row, taker.instrument, opposite(taker.side),
+                    maker.price_ticks, quantity, instrument.maker_fee_ppm, FeeTo::kFees});
     const int64_t taker_fee =
         clear_fill(state, run.events,
-                   {taker.account, taker.instrument, taker.side, maker.price_ticks, quantity,
-                    taker.fee_ppm, taker.fee_to});
+                   {taker.account, taker_row, taker.instrument, taker.side, maker.price_ticks,
+                    quantity, taker.fee_ppm, taker.fee_to});
     free_row_if_unused(state, maker_row);
-    free_row_if_unused(state, row_of(state, taker.account, taker.instrument));
+    free_row_if_unused(state, taker_row);
     emit_fill(run, taker, maker, order_id(state, maker_slot), quantity, taker_fee, maker_fee);
     if (maker.remaining_lots == 0) {
         unrest_order(state, maker_slot);
@@ -113,20 +112,23 @@ void fill(Run& run, Taker& taker, uint32_t maker_slot, uint64_t quantity) {
 // 4.2: until the taker is filled, nothing crosses, or the steps are used up. Returns the steps.
 uint32_t match(Run& run, Taker& taker) {
     uint32_t steps = 0;
+    uint32_t slot = 0;
     while (steps < kFillsPerMessage && taker.remaining_lots > 0 &&
-           crosses(run.state, taker.instrument, taker.side, taker.limit_ticks)) {
-        const uint32_t slot = best_maker(run.state, taker.instrument, opposite(taker.side));
+           find_maker(run.state, taker.instrument, taker.side, taker.limit_ticks, slot)) {
         const OrderRecord& maker = run.state.orders[slot];
         const uint64_t quantity = maker.remaining_lots < taker.remaining_lots
                                       ? maker.remaining_lots
                                       : taker.remaining_lots;
         steps += 1;
-        if (maker.account == taker.account)
+        if (maker.account == taker.account) {
             cancel_order(run, slot, CancelReason::kSelfTrade);
-        else if (!maker_may_fill(run.state, maker, quantity))
-            cancel_order(run, slot, CancelReason::kMakerMargin);
+            continue;
+        }
+        const RowRef row = row_of(run.state, maker.account, maker.instrument);
+        if (maker_may_fill(run.state, maker, row, quantity))
+            fill(run, taker, slot, row, quantity);
         else
-            fill(run, taker, slot, quantity);
+            cancel_order(run, slot, CancelReason::kMakerMargin);
     }
     return steps;
 }

@@ -3,6 +3,7 @@
 // after a sweep (P6), rejects that change nothing but a nonce (P4), exact undo, and no write that
 // the undo log does not know.
 //   core_program_random_test [seed [messages]]
+#include <iterator>
 #include <map>
 
 #include "core/matching/book.hpp"
@@ -36,7 +37,7 @@ public:
         check_conservation();
         check_open_sums();
         check_books();
-        check_chains();
+        check_trees();
         check_sweep();
         check_fills();
         check_withdrawals();
@@ -79,9 +80,15 @@ private:
         fields.side = random_.one_in(2) ? Side::kBuy : Side::kSell;
         const uint64_t mark = venue_.state().feeds[0].price / 1'000'000;
         fields.price_ticks = mark - 40 + random_.below(81);
+        // Now and then one that takes whatever stands near the mark.
+        const bool greedy = random_.one_in(6);
+        if (greedy) fields.price_ticks = fields.side == Side::kBuy ? mark + 300 : mark - 300;
         // The second perpetual's feed goes its own way.
         if (fields.instrument == 2) fields.price_ticks = 1'000 + random_.below(20);
-        fields.size_lots = random_.between(1, random_.one_in(4) ? 400'000 : 900);
+        // Small ones fill the book, some are larger than what stands there.
+        static constexpr uint64_t kSizes[] = {90, 900, 900, 20'000, 400'000};
+        fields.size_lots = random_.between(1, kSizes[random_.below(std::size(kSizes))]);
+        if (greedy) fields.size_lots = 4'000;
         if (random_.one_in(4)) fields.time_in_force = TimeInForce::kImmediateOrCancel;
         if (random_.one_in(6)) {
             fields.type = OrderType::kMarket;
@@ -116,7 +123,9 @@ private:
         }
         if (!random_.one_in(5))
             quotes.push_back({1, 1'000'000'000 + random_.below(30'000'000)});
-        return venue_.prices(random_.below(4), quotes, venue_.now_ms - random_.below(50));
+        // Drawn one by one: compilers evaluate arguments in different orders.
+        const uint64_t signer = random_.below(4);
+        return venue_.prices(signer, quotes, venue_.now_ms - random_.below(50));
     }
 
     Message withdrawal() {
@@ -137,18 +146,22 @@ private:
     }
 
     Message from_inbox() {
-        switch (random_.below(8)) {
-            case 0: return venue_.forced_cancel(any_owner());
-            case 1:
-                return venue_.forced_withdraw(any_owner(), random_.below(4),
-                                              random_.below(1u << 30));
-            case 2: return Venue::perpetual(random_.below(5), random_.below(5));
-            case 3: return Venue::spot(random_.below(5), random_.below(3), random_.below(4));
+        // Drawn one by one: compilers evaluate arguments in different orders.
+        const uint64_t choice = random_.below(8);
+        const uint64_t owner = any_owner();
+        const uint64_t index = random_.below(5);
+        const uint64_t feed = random_.below(5);
+        const uint64_t asset = random_.below(4);
+        switch (choice) {
+            case 0: return venue_.forced_cancel(owner);
+            case 1: return venue_.forced_withdraw(owner, asset, random_.below(1u << 30));
+            case 2: return Venue::perpetual(index, feed);
+            case 3: return Venue::spot(index, feed % 3, asset);
             default:
                 return Message(0x90).u16(random_.below(kAssetsMax))
                     .u64(random_.one_in(3) ? random_.below(1'000'000)
                                            : random_.below(200'000'000'000))
-                    .address(address_of(any_owner())).u8(random_.one_in(9) ? 1 : 0);
+                    .address(address_of(owner)).u8(random_.one_in(9) ? 1 : 0);
         }
     }
 
@@ -249,18 +262,19 @@ private:
         }
     }
 
-    // Every open account but the house is in exactly one chain, once.
-    void check_chains() {
+    static void count_tree(State& state, uint32_t link, uint32_t (&seen)[kAccountsMax]) {
+        if (link == 0 || ++seen[link - 1] > 1) return;
+        count_tree(state, state.accounts[link - 1].bucket_left, seen);
+        count_tree(state, state.accounts[link - 1].bucket_right, seen);
+    }
+
+    // Every open account but the house is in exactly one tree, once.
+    void check_trees() {
         State state = venue_.state();
         uint32_t seen[kAccountsMax] = {};
         for (uint32_t bucket = 0; bucket < kAccountBucketsCount; ++bucket)
             for (uint32_t link : state.buckets[bucket].heads)
-                for (uint32_t looks = 0; link != 0; ++looks) {
-                    CHECK(looks < kAccountsMax);
-                    if (looks >= kAccountsMax) return;
-                    seen[link - 1] += 1;
-                    link = state.accounts[link - 1].next_in_bucket;
-                }
+                count_tree(state, link, seen);
         for (uint32_t account = 0; account < kAccountsMax; ++account)
             CHECK(seen[account] == (account != 0 && state.accounts[account].open != 0));
     }

@@ -8,26 +8,52 @@ const InstrumentRecord& instrument_of(const State& state, const PositionRecord& 
     return state.instruments[linked_index(row.instrument_plus_1)];
 }
 
+constexpr Divisor kPpmDivisor{uint64_t{kPpm}};
+constexpr Divisor kFundingDivisor{uint64_t{kFundingScale}};
+
+// units_per_base * PPM, by unit decimals.
+struct CollateralDivisors {
+    Divisor of_decimals[kUnitDecimalsMax + 1];
+};
+constexpr CollateralDivisors kCollateralDivisors = [] {
+    CollateralDivisors divisors;
+    uint64_t value = kPpm;
+    for (Divisor& divisor : divisors.of_decimals) {
+        divisor = Divisor(value);
+        value *= 10;
+    }
+    return divisors;
+}();
+
 // size * mark / lots_per_base in both directions, from one division.
 struct Notional {
     i128 value;  // signed, rounded down
     i128 held;   // of the magnitude, rounded up
 };
 
-Notional notional_of(const InstrumentRecord& instrument, i128 size_lots, uint64_t mark) {
-    const i128 product = multiply(static_cast<i128>(magnitude(size_lots)), mark);
-    const Division result = divide(static_cast<u128>(product), instrument.lots_per_base);
+Notional notional_of(i128 size_lots, uint64_t mark, const Divisor& lots_per_base) {
+    const Quotient result = divide(magnitude(multiply(size_lots, mark)), lots_per_base);
     const i128 down = static_cast<i128>(result.quotient);
-    const i128 up = result.remainder == 0 ? down : down + 1;
+    const i128 up = down + (result.remainder != 0);
     return {size_lots < 0 ? -up : down, up};
+}
+Notional notional_of(const InstrumentRecord& instrument, i128 size_lots, uint64_t mark) {
+    return notional_of(size_lots, mark, Divisor(instrument.lots_per_base));
 }
 
 // Rounded up twice, with the notional: a fraction of a unit short counts as short (P8).
 i128 initial_of(const InstrumentRecord& instrument, i128 notional_units) {
-    return mul_div_ceil(notional_units, instrument.initial_ppm, kPpm);
+    return div_ceil(multiply(notional_units, instrument.initial_ppm), kPpmDivisor);
 }
 i128 maintenance_of(const InstrumentRecord& instrument, i128 notional_units) {
-    return mul_div_ceil(notional_units, instrument.maintenance_ppm, kPpm);
+    return div_ceil(multiply(notional_units, instrument.maintenance_ppm), kPpmDivisor);
+}
+
+// The collateral value of so many units, haircut, rounded down.
+i128 units_value(const State& state, const AssetRecord& asset, i128 units) {
+    ASSERT(asset.unit_decimals <= kUnitDecimalsMax, "unit decimals");
+    return div_floor(multiply(state.feeds[asset.feed].price, asset.weight_ppm, units),
+                     kCollateralDivisors.of_decimals[asset.unit_decimals]);
 }
 
 i128 collateral_value(const State& state, uint32_t account) {
@@ -45,14 +71,15 @@ i128 row_cash(const InstrumentRecord& instrument, const PositionRecord& row) {
 // Of a perpetual row: what it adds to equity less what it requires.
 i128 row_excess(const InstrumentRecord& instrument, const PositionRecord& row, uint64_t mark,
                 Requirement requirement) {
-    const Notional now = notional_of(instrument, row.size_lots, mark);
+    const Divisor lots_per_base(instrument.lots_per_base);
+    const Notional now = notional_of(row.size_lots, mark, lots_per_base);
     const i128 worth = add(now.value, row_cash(instrument, row));
     if (requirement == Requirement::kMaintenance)
         return worth - maintenance_of(instrument, now.held);
     const i128 worst = worst_size_lots(row);
     const i128 notional = magnitude(row.size_lots) == magnitude(worst)
                               ? now.held
-                              : notional_of(instrument, worst, mark).held;
+                              : notional_of(worst, mark, lots_per_base).held;
     return worth - initial_of(instrument, notional);
 }
 
@@ -64,8 +91,7 @@ bool is_fresh(const FeedRecord& feed, uint64_t now_ms) {
 
 bool prices_fresh(const State& state, uint32_t account, uint64_t now_ms, bool opens_row) {
     bool has_row = opens_row;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink) continue;
         has_row = true;
         if (!is_fresh(state.feeds[instrument_of(state, row).feed], now_ms)) return false;
@@ -81,23 +107,20 @@ bool prices_fresh(const State& state, uint32_t account, uint64_t now_ms, bool op
 i128 funding_due(const InstrumentRecord& instrument, const PositionRecord& row) {
     const i128 moved = i128{instrument.funding_index} - row.funding_index;
     if (moved == 0 || row.size_lots == 0) return 0;
-    return mul_div_ceil(row.size_lots, moved, kFundingScale);
+    return div_ceil(multiply(row.size_lots, moved), kFundingDivisor);
 }
 
 i128 asset_value(const State& state, uint32_t account, uint32_t asset) {
     const int64_t balance = state.balance(account, asset);
     if (balance == 0) return 0;
     ASSERT(balance > 0, "negative collateral");
-    const AssetRecord& record = state.assets[asset];
-    return div_floor(multiply(balance, state.feeds[record.feed].price, record.weight_ppm),
-                     multiply(record.units_per_base, kPpm));
+    return units_value(state, state.assets[asset], balance);
 }
 
 i128 reserved_units(const State& state, uint32_t account, uint32_t asset) {
     if (asset == kQuote) return 0;
     i128 reserved = 0;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink || row.open_sell_lots == 0) continue;
         const InstrumentRecord& instrument = instrument_of(state, row);
         if (!is_perpetual(instrument) && instrument.base_asset == asset)
@@ -108,8 +131,7 @@ i128 reserved_units(const State& state, uint32_t account, uint32_t asset) {
 
 i128 spot_buy_units(const State& state, uint32_t account) {
     i128 units = 0;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.open_buy_units != 0 && !is_perpetual(instrument_of(state, row)))
             units = add(units, row.open_buy_units);
     }
@@ -126,16 +148,14 @@ i128 trade_loss(const State& state, const InstrumentRecord& instrument, Side sid
                 i128 notional_units) {
     const bool buys = side == Side::kBuy;
     if (is_perpetual(instrument)) {
-        const i128 mark = mark_of(state, instrument);
-        return buys ? max(0, notional_units - mul_div_floor(lots, mark, instrument.lots_per_base))
-                    : max(0, mul_div_ceil(lots, mark, instrument.lots_per_base) - notional_units);
+        const i128 product = multiply(lots, mark_of(state, instrument));
+        const Divisor lots_per_base(instrument.lots_per_base);
+        return buys ? max(0, notional_units - div_floor(product, lots_per_base))
+                    : max(0, div_ceil(product, lots_per_base) - notional_units);
     }
     if (buys) return 0;  // its cost is asked for in full
-    const AssetRecord& base = state.assets[instrument.base_asset];
     const i128 units = multiply(lots, instrument.base_units_per_lot);
-    const i128 value = div_floor(multiply(units, state.feeds[base.feed].price, base.weight_ppm),
-                                 multiply(base.units_per_base, kPpm));
-    return max(0, value - notional_units);
+    return max(0, units_value(state, state.assets[instrument.base_asset], units) - notional_units);
 }
 
 i128 row_maintenance(const InstrumentRecord& instrument, const PositionRecord& row,
@@ -145,8 +165,7 @@ i128 row_maintenance(const InstrumentRecord& instrument, const PositionRecord& r
 
 i128 initial_margin(const State& state, uint32_t account) {
     i128 total = 0;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink) continue;
         const InstrumentRecord& instrument = instrument_of(state, row);
         const i128 required =
@@ -161,8 +180,7 @@ i128 initial_margin(const State& state, uint32_t account) {
 
 i128 equity(const State& state, uint32_t account) {
     i128 total = collateral_value(state, account);
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink || row.size_lots == 0) continue;
         const InstrumentRecord& instrument = instrument_of(state, row);
         const uint64_t mark = mark_of(state, instrument);
@@ -174,8 +192,7 @@ i128 equity(const State& state, uint32_t account) {
 
 i128 maintenance_margin(const State& state, uint32_t account) {
     i128 total = 0;
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink || row.size_lots == 0) continue;
         const InstrumentRecord& instrument = instrument_of(state, row);
         total = add(total, row_maintenance(instrument, row, mark_of(state, instrument)));
@@ -185,8 +202,7 @@ i128 maintenance_margin(const State& state, uint32_t account) {
 
 i128 excess(const State& state, uint32_t account, Requirement requirement) {
     i128 total = collateral_value(state, account);
-    for (uint32_t slot = 0; slot < State::row_count(account); ++slot) {
-        const PositionRecord& row = state.row(State::row_at(account, slot));
+    for (const PositionRecord& row : state.rows(account)) {
         if (row.instrument_plus_1 == kNoLink) continue;
         if (requirement == Requirement::kMaintenance && row.size_lots == 0) continue;
         const InstrumentRecord& instrument = instrument_of(state, row);

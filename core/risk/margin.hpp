@@ -24,6 +24,8 @@ bool prices_fresh(const State& state, uint32_t account, uint64_t now_ms, bool op
 
 // 5.1, 5.6: what the row owes (positive) or is owed since it was last settled; the payer rounds up.
 i128 funding_due(const InstrumentRecord& instrument, const PositionRecord& row);
+// An asset has at most so many decimals: a whole base is at most 10^8 units.
+constexpr uint32_t kUnitDecimalsMax = 8;
 // Collateral value of a balance other than the quote, haircut, rounded down.
 i128 asset_value(const State& state, uint32_t account, uint32_t asset);
 // Units of an asset that back the account's open spot sells (3.5).

@@ -26,6 +26,8 @@ inline constexpr int64_t kPositionNotionalMax = 0x100000000000000;
 inline constexpr int64_t kAmountMax = 0x20000000000000;
 // asset units: 2^56: what may be held of one asset; more is bounced
 inline constexpr int64_t kAssetTotalMax = 0x100000000000000;
+// asset units: 2^62: all deposits of one asset ever; sums of what came and went never leave i64
+inline constexpr int64_t kAppliedTotalMax = 0x4000000000000000;
 // quote units per whole base: 2^40: 1.1e6 USDC a whole base; balance * price * weight stays below
 // 2^117
 inline constexpr int64_t kPriceMax = 0x10000000000;

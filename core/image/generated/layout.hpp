@@ -213,10 +213,11 @@ struct AccountRecord {
   uint8_t subaccount;
   uint8_t open;
   uint16_t open_orders;
-  uint32_t next_in_bucket;
+  uint32_t bucket_left;
+  uint32_t bucket_right;
   uint32_t order_head;
   uint32_t order_tail;
-  std::array<uint64_t, 3> pad;
+  std::array<uint32_t, 5> pad;
 };
 static_assert(sizeof(AccountRecord) == 64);
 static_assert(offsetof(AccountRecord, owner) == 0);
@@ -224,15 +225,16 @@ static_assert(offsetof(AccountRecord, generation) == 20);
 static_assert(offsetof(AccountRecord, subaccount) == 24);
 static_assert(offsetof(AccountRecord, open) == 25);
 static_assert(offsetof(AccountRecord, open_orders) == 26);
-static_assert(offsetof(AccountRecord, next_in_bucket) == 28);
-static_assert(offsetof(AccountRecord, order_head) == 32);
-static_assert(offsetof(AccountRecord, order_tail) == 36);
-static_assert(offsetof(AccountRecord, pad) == 40);
+static_assert(offsetof(AccountRecord, bucket_left) == 28);
+static_assert(offsetof(AccountRecord, bucket_right) == 32);
+static_assert(offsetof(AccountRecord, order_head) == 36);
+static_assert(offsetof(AccountRecord, order_tail) == 40);
+static_assert(offsetof(AccountRecord, pad) == 44);
 static_assert(std::is_standard_layout_v<AccountRecord>);
 static_assert(std::is_trivially_copyable_v<AccountRecord>);
 static_assert(std::has_unique_object_representations_v<AccountRecord>);  // P9
 
-// account_buckets: chains of accounts by hash of (owner, subaccount)
+// account_buckets: trees of accounts by hash of (owner, subaccount)
 struct AccountBucketRecord {
   std::array<uint32_t, 8> heads;
 };
@@ -460,7 +462,7 @@ inline constexpr uint32_t kOrdersPerAccount = 64;
 // fills and cancels at the touch in one message; a taker's remainder is continued
 inline constexpr uint32_t kFillsPerMessage = 32;
 // accounts that one message visits in a sweep
-inline constexpr uint32_t kSweepAccountsPerMessage = 64;
+inline constexpr uint32_t kSweepAccountsPerMessage = 32;
 // accounts looked at for an empty one when the table is full
 inline constexpr uint32_t kReclaimScanMax = 64;
 inline constexpr uint64_t kGlobalsOffset = 0x0;
@@ -521,7 +523,7 @@ inline constexpr uint32_t kOrdersPerAccount = 128;
 // fills and cancels at the touch in one message; a taker's remainder is continued
 inline constexpr uint32_t kFillsPerMessage = 32;
 // accounts that one message visits in a sweep
-inline constexpr uint32_t kSweepAccountsPerMessage = 64;
+inline constexpr uint32_t kSweepAccountsPerMessage = 32;
 // accounts looked at for an empty one when the table is full
 inline constexpr uint32_t kReclaimScanMax = 64;
 inline constexpr uint64_t kGlobalsOffset = 0x0;

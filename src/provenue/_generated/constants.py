@@ -26,6 +26,8 @@ POSITION_NOTIONAL_MAX: Final = 0x100000000000000
 AMOUNT_MAX: Final = 0x20000000000000
 # unit asset units; 2^56: what may be held of one asset; more is bounced
 ASSET_TOTAL_MAX: Final = 0x100000000000000
+# unit asset units; 2^62: all deposits of one asset ever; sums of what came and went never leave i64
+APPLIED_TOTAL_MAX: Final = 0x4000000000000000
 # unit quote units per whole base; 2^40: 1.1e6 USDC a whole base; balance * price * weight stays
 # below 2^117
 PRICE_MAX: Final = 0x10000000000
@@ -170,7 +172,7 @@ PRESETS: Final[dict[str, Preset]] = {
         positions_per_account=8,
         orders_per_account=64,
         fills_per_message=32,
-        sweep_accounts_per_message=64,
+        sweep_accounts_per_message=32,
         reclaim_scan_max=64,
     ),
     "main": Preset(
@@ -184,7 +186,7 @@ PRESETS: Final[dict[str, Preset]] = {
         positions_per_account=16,
         orders_per_account=128,
         fills_per_message=32,
-        sweep_accounts_per_message=64,
+        sweep_accounts_per_message=32,
         reclaim_scan_max=64,
     ),
 }

@@ -134,14 +134,15 @@ TABLES: Final[dict[str, TableFormat]] = {
             ("subaccount", "u1"),
             ("open", "u1"),
             ("open_orders", "<u2"),
-            ("next_in_bucket", "<u4"),
+            ("bucket_left", "<u4"),
+            ("bucket_right", "<u4"),
             ("order_head", "<u4"),
             ("order_tail", "<u4"),
-            ("pad", "<u8", (3,)),
+            ("pad", "<u4", (5,)),
         ),
     ),
     "account_buckets": TableFormat(
-        "account_buckets", "AccountBucketRecord", 32, "chains of accounts by hash of (owner, subaccount)",
+        "account_buckets", "AccountBucketRecord", 32, "trees of accounts by hash of (owner, subaccount)",
         (
             ("heads", "<u4", (8,)),
         ),

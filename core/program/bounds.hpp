@@ -1,0 +1,77 @@
+// How much one message can write and say, from the preset's numbers (P3). The undo log and the
+// events have fixed room; the assertions at the end prove that no message needs more. The largest
+// messages known are measured by tests/p1/test_worst_case.py.
+#pragma once
+
+#include "core/image/state.hpp"
+
+namespace provenue::PROVENUE_PRESET_NAMESPACE {
+
+namespace bounds {
+
+constexpr uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
+constexpr uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+template <typename T>
+constexpr uint32_t leaves_of() {
+    return (sizeof(T) + kUndoLeafBytes - 1) / kUndoLeafBytes;
+}
+
+constexpr uint32_t kFeedsHeard =
+    smaller(static_cast<uint32_t>(kFeedsPerMessage), kFeedsMax);
+constexpr uint32_t kPriceDigits = 5;
+
+// --- leaves --------------------------------------------------------------------------------------
+
+constexpr uint32_t kGlobals = leaves_of<GlobalsRecord>();
+constexpr uint32_t kInstruments = kInstrumentsMax * leaves_of<InstrumentRecord>();
+constexpr uint32_t kRow = leaves_of<PositionRecord>();
+constexpr uint32_t kAccount = leaves_of<AccountRecord>();
+constexpr uint32_t kAsset = leaves_of<AssetRecord>();
+// A price enters or leaves the index: of each node on its path the bitmap and one child.
+constexpr uint32_t kPath = 2 * kPriceDigits;
+// An order comes or goes: itself, its neighbours in two lists, its level and its price. The links
+// of a record lie in one leaf.
+static_assert(offsetof(OrderRecord, account_prev) + sizeof(uint32_t) <= kUndoLeafBytes);
+constexpr uint32_t kOrder = leaves_of<OrderRecord>() + 4 + leaves_of<LevelRecord>() + kPath;
+// All balances of an account, wherever they begin.
+constexpr uint32_t kBalances = kAssetsMax * sizeof(int64_t) / kUndoLeafBytes + 2;
+// One side of a fill: its order, row, account, quote and base.
+constexpr uint32_t kSide = kOrder + kRow + kAccount + 2;
+
+constexpr uint32_t kCancels = kOrdersPerAccount * (kOrder + kRow) + kAccount;
+// Every step has a maker of its own; fees go to the house and to the asset.
+constexpr uint32_t kFills = (kFillsPerMessage + 1) * kSide + kAsset + 1;
+constexpr uint32_t kTakeover = 2 * kPositionsPerAccount * kRow + 2 * kBalances + kAsset;
+// A part of a sweep that ends with the dearest of what may end it, after the prices.
+constexpr uint32_t kPrices = kGlobals + leaves_of<SignerRecord>() + 2 * kFeedsHeard +
+                             kInstruments + larger(kCancels, larger(kFills, kTakeover));
+constexpr uint32_t kPlace = kGlobals + leaves_of<NonceRecord>() + kInstruments + kFills;
+constexpr uint32_t kCancelAll = kGlobals + leaves_of<NonceRecord>() + kInstruments + kCancels;
+constexpr uint32_t kSetSigners = kGlobals + static_cast<uint32_t>(kSignersMax) * (1 + kFeedsMax);
+// An account is reclaimed and opened: it, its heir and what is above both, in two trees; keys.
+constexpr uint32_t kDeposit = kGlobals + kAsset + 1 + 6 * kAccount + 3 +
+                              2 * static_cast<uint32_t>(kKeysPerAccount) + 1;
+
+constexpr uint32_t kLeaves =
+    larger(larger(kPrices, kPlace), larger(kCancelAll, larger(kSetSigners, kDeposit)));
+static_assert(kLeaves <= kUndoEntriesMax, "a message may write more than the undo log holds");
+
+// --- events --------------------------------------------------------------------------------------
+
+// A fill, and the funding of both sides before it.
+constexpr uint32_t kStepEvents = 3;
+// Of every row the funding of both sides and the takeover; penalty, collateral, shortfall.
+constexpr uint32_t kTakeoverEvents = kPositionsPerAccount * 3 + 1 + (kAssetsMax - 1) + 1;
+constexpr uint32_t kLiquidationEvents =
+    1 + larger(kFillsPerMessage * kStepEvents, kTakeoverEvents);
+constexpr uint32_t kPricesEvents =
+    kFeedsHeard + larger(kOrdersPerAccount, kLiquidationEvents) + 1;
+constexpr uint32_t kPlaceEvents = 1 + kFillsPerMessage * kStepEvents + 1;
+
+constexpr uint32_t kEvents = larger(kPricesEvents, larger(kPlaceEvents, kOrdersPerAccount));
+static_assert(kEvents <= static_cast<uint32_t>(kEventsMax), "a message may say too much");
+
+}  // namespace bounds
+
+}  // namespace provenue::PROVENUE_PRESET_NAMESPACE
