@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from provenue.spec.book import cancel
 from provenue.spec.constants import (
     AMOUNT_MAX,
+    APPLIED_TOTAL_MAX,
     ASSET_TOTAL_MAX,
     SCOPE_ALL,
     CancelReason,
@@ -79,13 +80,13 @@ def deposit(state: State, m: SimpleNamespace) -> None:
     # CHECK
     if m.asset >= state.preset.assets_max:
         raise Reject(Code.ASSET_UNKNOWN)
-    if not _amount_ok(m.amount_units):
+    asset = state.assets[m.asset]
+    if not _amount_ok(m.amount_units) or asset.applied_units + m.amount_units > APPLIED_TOTAL_MAX:
         raise Reject(Code.BAD_AMOUNT)
     if m.owner == ZERO_ADDRESS:
         raise Reject(Code.BAD_RECIPIENT)
 
     # UPDATE
-    asset = state.assets[m.asset]
     asset.applied_units += m.amount_units
     account = find_account(state, m.owner, m.subaccount)
     if not asset.listed:
