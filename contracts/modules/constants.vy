@@ -93,6 +93,9 @@ BATCH_INBOX_MAX: constant(uint256) = 64
 # batches: unfinalised batches that one bond covers
 PIPELINE_MAX: constant(uint256) = 64
 
+# batches: with eight places that only forced batches may take: a full pipeline holds no exit back
+PIPELINE_FORCED_MAX: constant(uint256) = 72
+
 # levels: 2^12 = BATCH_MESSAGES_MAX
 CLAIM_TREE_HEIGHT: constant(uint256) = 12
 
@@ -152,6 +155,27 @@ QUARTER_HEIGHT: constant(uint256) = 29
 
 # bytes: the keccak call hashes at most one aligned block
 HASH_BLOCK_BYTES: constant(uint256) = 1024
+
+# levels: 2^36 bytes of 32-byte leaves
+MEMORY_HEIGHT: constant(uint256) = 31
+
+# bytes: preimage of a machine hash: memory root, registers, status word; never 64
+STATE_BYTES: constant(uint256) = 320
+
+# status: of the machine
+STATUS_RUNNING: constant(uint256) = 0
+
+# status: by the exit call; a fixed point
+STATUS_HALTED: constant(uint256) = 1
+
+# status: a fixed point
+STATUS_TRAPPED: constant(uint256) = 2
+
+# levels: 2^24 = MESSAGE_INSTRUCTIONS_MAX
+TRACE_TREE_HEIGHT: constant(uint256) = 24
+
+# levels: a move reveals eight children: 4 moves for a message, 8 for an instruction
+REVEAL_HEIGHT: constant(uint256) = 3
 
 # a7: the Linux number
 ECALL_EXIT: constant(uint256) = 93

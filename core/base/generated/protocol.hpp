@@ -69,6 +69,8 @@ inline constexpr int64_t kBatchMessagesMax = 4'096;
 inline constexpr int64_t kBatchInboxMax = 64;
 // batches: unfinalised batches that one bond covers
 inline constexpr int64_t kPipelineMax = 64;
+// batches: with eight places that only forced batches may take: a full pipeline holds no exit back
+inline constexpr int64_t kPipelineForcedMax = 72;
 // levels: 2^12 = BATCH_MESSAGES_MAX
 inline constexpr int64_t kClaimTreeHeight = 12;
 // bytes: one inbox item: a length word and 480 bytes of message
@@ -109,6 +111,20 @@ inline constexpr int64_t kLeafBytes = 32;
 inline constexpr int64_t kQuarterHeight = 29;
 // bytes: the keccak call hashes at most one aligned block
 inline constexpr int64_t kHashBlockBytes = 1'024;
+// levels: 2^36 bytes of 32-byte leaves
+inline constexpr int64_t kMemoryHeight = 31;
+// bytes: preimage of a machine hash: memory root, registers, status word; never 64
+inline constexpr int64_t kStateBytes = 320;
+// status: of the machine
+inline constexpr int64_t kStatusRunning = 0;
+// status: by the exit call; a fixed point
+inline constexpr int64_t kStatusHalted = 1;
+// status: a fixed point
+inline constexpr int64_t kStatusTrapped = 2;
+// levels: 2^24 = MESSAGE_INSTRUCTIONS_MAX
+inline constexpr int64_t kTraceTreeHeight = 24;
+// levels: a move reveals eight children: 4 moves for a message, 8 for an instruction
+inline constexpr int64_t kRevealHeight = 3;
 // a7: the Linux number
 inline constexpr int64_t kEcallExit = 93;
 // a7: 'KC'

@@ -71,6 +71,9 @@ BATCH_MESSAGES_MAX: Final = 4_096
 BATCH_INBOX_MAX: Final = 64
 # unit batches; unfinalised batches that one bond covers
 PIPELINE_MAX: Final = 64
+# unit batches; with eight places that only forced batches may take: a full pipeline holds no exit
+# back
+PIPELINE_FORCED_MAX: Final = 72
 # unit levels; 2^12 = BATCH_MESSAGES_MAX
 CLAIM_TREE_HEIGHT: Final = 12
 # unit bytes; one inbox item: a length word and 480 bytes of message
@@ -111,6 +114,20 @@ LEAF_BYTES: Final = 32
 QUARTER_HEIGHT: Final = 29
 # unit bytes; the keccak call hashes at most one aligned block
 HASH_BLOCK_BYTES: Final = 1_024
+# unit levels; 2^36 bytes of 32-byte leaves
+MEMORY_HEIGHT: Final = 31
+# unit bytes; preimage of a machine hash: memory root, registers, status word; never 64
+STATE_BYTES: Final = 320
+# unit status; of the machine
+STATUS_RUNNING: Final = 0
+# unit status; by the exit call; a fixed point
+STATUS_HALTED: Final = 1
+# unit status; a fixed point
+STATUS_TRAPPED: Final = 2
+# unit levels; 2^24 = MESSAGE_INSTRUCTIONS_MAX
+TRACE_TREE_HEIGHT: Final = 24
+# unit levels; a move reveals eight children: 4 moves for a message, 8 for an instruction
+REVEAL_HEIGHT: Final = 3
 # unit a7; the Linux number
 ECALL_EXIT: Final = 93
 # unit a7; 'KC'
