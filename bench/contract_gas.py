@@ -9,15 +9,21 @@ import datetime
 import random
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from provenue import wire
-from provenue._generated.constants import BATCH_BYTES_MAX
-from provenue.settlement.artifacts import compile_contract
-from provenue.settlement.chain_types import Receipt, to_checksum
-from provenue.settlement.contract import Contract, deploy
-from provenue.settlement.local_chain import LocalChain, start_chain
-from provenue.settlement.tx import Account, Sender
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.contracts import step_cases  # noqa: E402
+
+from provenue import wire  # noqa: E402
+from provenue._generated.constants import BATCH_BYTES_MAX  # noqa: E402
+from provenue.settlement.artifacts import compile_contract  # noqa: E402
+from provenue.settlement.chain_types import Receipt, to_checksum  # noqa: E402
+from provenue.settlement.contract import Contract, deploy  # noqa: E402
+from provenue.settlement.local_chain import LocalChain, start_chain  # noqa: E402
+from provenue.settlement.tx import Account, Sender  # noqa: E402
 
 WINDOW_S = 600
 ETHER = 10**18
@@ -118,7 +124,16 @@ def measure(chain: LocalChain, *, venom: bool) -> dict[str, int]:
         bench.send(bench.inbox, "forced_cancel", 0, row="forced cancel")
     bench.post("post, 64 inbox items", [], next(roots))
     _settle(bench)
+    _steps(bench, rng)
     return bench.rows
+
+
+def _steps(bench: Bench, rng: random.Random) -> None:
+    """One step of each kind: the longest witness, no byte of it favourably zero."""
+    contract = bench._deploy("StepVerifier")
+    for kind, (proof, after) in step_cases.dearest(rng).items():
+        assert bytes(contract.call("step", proof)) == after
+        bench.send(contract, "step", proof, row=f"step, {kind}")
 
 
 def _settle(bench: Bench) -> None:

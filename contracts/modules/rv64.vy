@@ -15,6 +15,9 @@
         All of it is unchecked on purpose: registers wrap at 2^64, and a step never reverts for
         what it computes. Sums and products of values stay below 2^128 and shifts of one word drop
         their upper bits, so that masking by M64 or M32 gives the exact result.
+
+        No conditional expression stands in a return: the second compiler (venom 0.4.3) loses the
+        value of such a return when the function has another one.
 """
 
 M32: constant(uint256) = 2**32 - 1
@@ -192,14 +195,18 @@ def _divided(f3: uint256, a: uint256, b: uint256, sign: uint256) -> uint256:
             -2^63 / -1 is 2^63, which cut to 64 bits is the dividend.
     """
     if b == 0:
-        return a if f3 >= 6 else max_value(uint256)
+        if f3 >= 6:
+            return a
+        return max_value(uint256)
     if f3 == 5:
         return unsafe_div(a, b)
     if f3 == 7:
         return a % b
     x: int256 = self._as_signed(self._wide(a, sign))
     y: int256 = self._as_signed(self._wide(b, sign))
-    return self._as_bits(unsafe_div(x, y) if f3 == 4 else x % y)
+    if f3 == 4:
+        return self._as_bits(unsafe_div(x, y))
+    return self._as_bits(x % y)
 
 
 # --- instructions ---------------------------------------------------------------------------------
@@ -217,14 +224,16 @@ def _op(f3: uint256, f7: uint256, a: uint256, b: uint256) -> (bool, uint256):
         if f3 == 1:  # sll
             return True, (a << (b & 63)) & M64
         if f3 == 2:  # slt
-            return True, 1 if self._is_below(a, b) else 0
+            return True, convert(self._is_below(a, b), uint256)
         if f3 == 3:  # sltu
-            return True, 1 if a < b else 0
+            return True, convert(a < b, uint256)
         if f3 == 4:  # xor
             return True, a ^ b
         if f3 == 5:  # srl
             return True, a >> (b & 63)
-        return True, a | b if f3 == 6 else a & b  # or, and
+        if f3 == 6:  # or
+            return True, a | b
+        return True, a & b  # and
     if f7 == F7_ALTERNATE:
         if f3 == 0:  # sub
             return True, unsafe_sub(a, b) & M64

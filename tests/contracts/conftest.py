@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import boa
 import pytest
+from tests.contracts.step_cases import Contracts
+from tests.contracts.step_contract import CODEGENS, StepContract, bytecode_of
 from tests.contracts.system import Sources, System
 
 
@@ -26,3 +28,9 @@ def system(_deployed: System) -> Iterator[System]:
         yield _deployed
     _deployed.items = items
     _deployed.image = type(image)()
+
+
+@pytest.fixture(scope="session")
+def step_contracts() -> Contracts:
+    """The step contract by each compiler."""
+    return {name: StepContract(bytecode_of(name)) for name in CODEGENS}

@@ -1,0 +1,90 @@
+"""The step contract in an EVM: revm where it can be had (30,000 steps a second), else py-evm."""
+
+import re
+from typing import Any
+
+from eth_abi import decode, encode
+from tests.contracts import naive
+
+from provenue.settlement.artifacts import compile_contract
+
+try:
+    import pyrevm
+except ImportError:  # no wheel for newer Pythons
+    pyrevm = None
+
+SELECTOR = naive.keccak(b"step(bytes)")[:4]
+CALLER = "0x" + "11" * 20
+CODEGENS = ("legacy", "venom")
+GAS_DEFAULT = 30_000_000
+
+
+class RefusedError(Exception):
+    """The call reverted; the text is the contract's reason, empty when it gave none."""
+
+
+def calldata(witness: bytes) -> bytes:
+    """The call of `step` by the ABI."""
+    return SELECTOR + bytes(encode(["bytes"], [witness]))
+
+
+def bytecode_of(codegen: str) -> bytes:
+    """Creation code by one compiler, remembered on disk by content."""
+    return compile_contract("StepVerifier", experimental_codegen=codegen == "venom").bytecode
+
+
+def reason_of(output: bytes) -> str:
+    """The text of an Error(string)."""
+    if output[:4] != bytes.fromhex("08c379a0"):
+        return ""
+    return str(decode(["string"], output[4:])[0])
+
+
+class RevmStep:
+    """A deployed step contract under revm."""
+
+    def __init__(self, bytecode: bytes) -> None:
+        self._evm = pyrevm.EVM(gas_limit=2**60)
+        self._evm.set_balance(CALLER, 10**30)
+        self._address = self._evm.deploy(CALLER, bytecode)
+
+    def step(self, witness: bytes, gas: int = GAS_DEFAULT) -> bytes:
+        """The hash of the next state."""
+        return self.call(calldata(witness), gas)
+
+    def call(self, data: bytes, gas: int = GAS_DEFAULT) -> bytes:
+        """Any call."""
+        try:
+            answer = self._evm.message_call(
+                CALLER, self._address, calldata=data, gas=gas, is_static=True
+            )
+        except RuntimeError as error:
+            found = re.search(r"output: 0x([0-9a-f]*)", str(error))
+            if found is None:
+                raise RefusedError(str(error)) from None
+            raise RefusedError(reason_of(bytes.fromhex(found[1]))) from None
+        return bytes(answer)
+
+
+class PyEvmStep:
+    """The same under py-evm, which is slow and has another secp256k1."""
+
+    def __init__(self, bytecode: bytes) -> None:
+        import boa
+
+        self._env = boa.env
+        self._address = boa.env.deploy_code(bytecode=bytecode)[0]
+
+    def step(self, witness: bytes, gas: int = GAS_DEFAULT) -> bytes:
+        """The hash of the next state."""
+        return self.call(calldata(witness), gas)
+
+    def call(self, data: bytes, gas: int = GAS_DEFAULT) -> bytes:
+        """Any call."""
+        done: Any = self._env.execute_code(self._address, data=data, gas=gas)
+        if done.is_error:
+            raise RefusedError(reason_of(done.output))
+        return bytes(done.output)
+
+
+StepContract = PyEvmStep if pyrevm is None else RevmStep
