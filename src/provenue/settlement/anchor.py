@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from provenue import wire
@@ -91,11 +91,25 @@ class AnchorClient:
         self, first: int = 0, end: int | None = None, *, to_block: BlockId = "latest"
     ) -> list[AnchoredBatch]:
         """Batches read back from L1 transactions and events, and checked against the contract."""
+        return list(self.each_batch(first, end, to_block=to_block))
+
+    def each_batch(
+        self,
+        first: int = 0,
+        end: int | None = None,
+        *,
+        from_block: int | None = None,
+        to_block: BlockId = "latest",
+    ) -> Iterator[AnchoredBatch]:
+        """The same, one after the other: a long history need not be held at once.
+
+        `from_block` says that none of them is older, which spares the node the search.
+        """
         count = int(self.contract.call("batch_count", block=to_block)) if end is None else end
+        start = self._start_block if from_block is None else from_block
         return read_batches(
-            self.contract, self._rpc, first, count,
-            start_block=self._start_block, to_block=to_block,
-        )  # fmt: skip
+            self.contract, self._rpc, first, count, start_block=start, to_block=to_block
+        )
 
     def claims(self, batch: int) -> list[ClaimInfo]:
         """All claims about a batch, voided ones included."""

@@ -7,9 +7,8 @@ the input root that the contract stored, so a node can withhold a batch but not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from provenue import wire
 from provenue.settlement.chain_types import BlockId, from_hex, keccak256
@@ -18,6 +17,8 @@ from provenue.settlement.rpc import ChainError, Rpc
 
 __all__ = ["AnchoredBatch", "ClaimInfo", "read_batches", "read_claims"]
 
+# Nodes bound the alternatives in one filter.
+_TOPICS_MAX = 64
 _STATUS = {1: "live", 2: "void", 3: "final"}
 
 
@@ -34,6 +35,7 @@ class AnchoredBatch:
     poster: str
     tx_hash: str
     block_number: int
+    block_hash: str
 
     @property
     def number(self) -> int:
@@ -73,22 +75,25 @@ class ClaimInfo:
 
 def read_batches(
     anchor: Contract, rpc: Rpc, first: int, end: int, *, start_block: int, to_block: BlockId
-) -> list[AnchoredBatch]:
-    """Batches first to end - 1 as they are in the chain at `to_block`.
+) -> Iterator[AnchoredBatch]:
+    """Batches first to end - 1 as they are in the chain at `to_block`, one after the other.
 
     Raises ChainError where the node's answers have a gap or disagree with the contract.
     """
     numbers = list(range(first, end))
     if not numbers:
-        return []
+        return
     block = rpc.head(to_block).number
-    events = anchor.events("BatchPosted", from_block=start_block, to_block=block, batch=numbers)
+    narrow = {"batch": numbers} if len(numbers) <= _TOPICS_MAX else {}
+    events = anchor.events("BatchPosted", from_block=start_block, to_block=block, **narrow)
+    events = [event for event in events if first <= int(event.args["batch"]) < end]
     found = [int(event.args["batch"]) for event in events]
     if found != numbers:
         raise ChainError(
             f"batches: expected {first} to {end - 1} in the node's events, got {found[:10]}"
         )
-    return [_read(anchor, rpc, event, block) for event in events]
+    for event in events:
+        yield _read(anchor, rpc, event, block)
 
 
 def _read(anchor: Contract, rpc: Rpc, event: Event, block: int) -> AnchoredBatch:
@@ -96,31 +101,59 @@ def _read(anchor: Contract, rpc: Rpc, event: Event, block: int) -> AnchoredBatch
     raw = rpc.call("eth_getTransactionByHash", tx_hash)
     if raw is None:
         raise ChainError(f"batch {number}: the node does not have transaction {tx_hash}")
-    called = anchor.decode_input("post", from_hex(raw["input"], "input"))
+    called = _arguments(anchor, from_hex(raw["input"], "input"))
     stored = anchor.call("batch_of", number, block=block)
     batch = AnchoredBatch(
-        header=_header(event, called),
-        data=bytes(called["data"]),
-        slot_roots=tuple(bytes(root) for root in called["slot_roots"]),
+        header=_header(event, len(called.data)),
+        data=called.data,
+        slot_roots=called.slot_roots,
         message_count=int(event.args["message_count"]),
         input_root=bytes(stored["input_root"]),
         poster=str(event.args["poster"]),
         tx_hash=tx_hash,
         block_number=event.log.block_number,
+        block_hash=event.log.block_hash,
     )
     if keccak256(batch.data) != bytes(stored["data_hash"]):
         raise ChainError(f"batch {number}: the node's calldata is not what the Anchor took")
     return batch
 
 
-def _header(event: Event, called: dict[str, Any]) -> wire.Header:
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    slot_roots: tuple[bytes, ...]
+    data: bytes
+
+
+def _arguments(anchor: Contract, calldata: bytes) -> _Posted:
+    """The dynamic arguments of `post`, found as the contract finds them.
+
+    A strict ABI decoder refuses what the contract takes (padding that is not zero, parts that
+    overlap), and a poster could hide a batch behind that. Hash and input root are checked later.
+    """
+    selector, heads = anchor.layout("post")
+    if calldata[:4] != selector:
+        raise ChainError(f"post: expected a call of it, got selector 0x{calldata[:4].hex()}")
+    body = calldata[4:]
+
+    def word(at: int) -> int:
+        return int.from_bytes(body[at : at + 32].ljust(32, b"\0"), "big")
+
+    roots_at, data_at = word(heads["slot_roots"]), word(heads["data"])
+    count = min(word(roots_at), len(body) // 32)
+    first = roots_at + 32
+    roots = [body[at : at + 32] for at in range(first, first + 32 * count, 32)]
+    return _Posted(tuple(roots), body[data_at + 32 : data_at + 32 + word(data_at)])
+
+
+def _header(event: Event, posted_bytes: int) -> wire.Header:
     args = event.args
     return wire.Header(
         batch=int(args["batch"]),
         stamp_min_ms=int(args["stamp_min_ms"]),
         stamp_max_ms=int(args["stamp_max_ms"]),
         inbox_count=int(args["inbox_count"]),
-        posted_bytes=len(called["data"]),
+        posted_bytes=posted_bytes,
         inbox_first=int(args["inbox_first"]),
         sequence_first=int(args["first_sequence"]),
         posted_at_s=int(args["posted_at"]),

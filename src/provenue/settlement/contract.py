@@ -61,16 +61,14 @@ class Contract:
         entry = self._function(function, len(args))
         return keccak256(_signature(entry).encode())[:4] + _encode(entry["inputs"], args, function)
 
-    def decode_input(self, function: str, data: bytes) -> dict[str, Any]:
-        """Arguments by name out of calldata; ChainError when it calls another function."""
+    def layout(self, function: str) -> tuple[bytes, dict[str, int]]:
+        """Selector, and where each argument's head stands behind it, in bytes, by name."""
         (entry,) = [e for e in self._functions if function in (e["name"], _signature(e))]
-        if data[:4] != keccak256(_signature(entry).encode())[:4]:
-            raise ChainError(f"{function}: expected a call of it, got selector 0x{data[:4].hex()}")
-        try:
-            values = _decode(entry["inputs"], data[4:])
-        except Exception as error:  # eth_abi has many error types, all of them malformed calldata
-            raise ChainError(f"{function}: calldata: {error}") from None
-        return {i["name"]: v for i, v in zip(entry["inputs"], values, strict=True)}
+        heads, at = {}, 0
+        for item in entry["inputs"]:
+            heads[item["name"]] = at
+            at += _head_bytes(item)
+        return keccak256(_signature(entry).encode())[:4], heads
 
     def call(
         self,
@@ -201,6 +199,27 @@ def _canonical_type(item: Mapping[str, Any]) -> str:
         return kind
     inner = ",".join(_canonical_type(part) for part in item["components"])
     return f"({inner}){kind.removeprefix('tuple')}"
+
+
+def _head_bytes(item: Mapping[str, Any]) -> int:
+    """The size of an argument's head: a static one's own words, a dynamic one's offset."""
+    words = _static_words(item)
+    return 32 * (1 if words is None else words)
+
+
+def _static_words(item: Mapping[str, Any]) -> int | None:
+    """Words of a static type; None for a dynamic one."""
+    kind: str = item["type"]
+    if kind.endswith("]"):
+        inner, _, count = kind[:-1].rpartition("[")
+        words = _static_words(dict(item) | {"type": inner})
+        return words * int(count) if count and words is not None else None
+    if kind in ("bytes", "string"):
+        return None
+    if kind != "tuple":
+        return 1
+    parts = [_static_words(part) for part in item["components"]]
+    return None if None in parts else sum(part for part in parts if part is not None)
 
 
 def _signature(entry: Mapping[str, Any]) -> str:

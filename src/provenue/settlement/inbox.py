@@ -22,6 +22,7 @@ class L1Item:
     message: bytes
     accumulator: bytes
     enqueued_at_s: int
+    block_number: int
 
 
 class InboxClient:
@@ -36,26 +37,36 @@ class InboxClient:
         """Items in the queue."""
         return int(self.contract.call("count", block=block))
 
-    def items(self, first: int, *, to_block: BlockId = "latest") -> list[L1Item]:
-        """Items with index >= first that are in the chain at `to_block`, in order.
+    def items(
+        self,
+        first: int,
+        end: int | None = None,
+        *,
+        blocks: tuple[int, int] | None = None,
+        to_block: BlockId = "latest",
+    ) -> list[L1Item]:
+        """Items first to end - 1 (all from `first` on) that are in the chain at `to_block`.
 
-        Raises ChainError when the node's events have a gap or disagree with the contract.
+        `blocks` says that they were enqueued in these blocks (first, last), which spares the node
+        the search. Raises ChainError when the node's events have a gap or disagree with the
+        contract.
         """
         # A tag moves: what follows must speak of one block.
         block = self._rpc.head(to_block).number
-        end = self.count(block)
+        if end is None:
+            end = self.count(block)
         if end <= first:
             return []
+        since, until = blocks or (self._start_block, block)
         found = [
             L1Item(
                 int(event.args["index"]),
                 bytes(event.args["message"]),
                 bytes(event.args["accumulator"]),
                 int(event.args["enqueued_at"]),
+                event.log.block_number,
             )
-            for event in self.contract.events(
-                "Enqueued", from_block=self._start_block, to_block=block
-            )
+            for event in self.contract.events("Enqueued", from_block=since, to_block=until)
         ]
         wanted = sorted(
             (item for item in found if first <= item.index < end), key=lambda item: item.index
