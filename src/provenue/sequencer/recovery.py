@@ -9,11 +9,11 @@ a snapshot without it does not count.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenue._durable import write_durably
 from provenue.engine import Engine, EngineFault
 from provenue.sequencer import journal
 from provenue.sequencer.batches import BatchOpen, OpenBatch, decode_close, decode_skip
@@ -94,20 +94,6 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted(found, reverse=True)
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def save_snapshot(folder: Path, engine: Engine, position: Position, *, journal_index: int) -> None:
     """Write a snapshot that continues at `journal_index`; older ones beyond a few are removed."""
     base = folder / f"snapshot-{journal_index:016d}"
@@ -120,7 +106,7 @@ def save_snapshot(folder: Path, engine: Engine, position: Position, *, journal_i
         "inbox_accumulator": position.inbox_accumulator.hex(),
         "stamp_ms": position.stamp_ms,
     }
-    _write_durably(base.with_suffix(".json"), json.dumps(meta, indent=1).encode())
+    write_durably(base.with_suffix(".json"), json.dumps(meta, indent=1).encode())
     for old in snapshots(folder)[_SNAPSHOTS_KEPT:]:
         old.unlink()
         old.with_suffix(".img").unlink()
