@@ -4,6 +4,7 @@
     root     what the state root after every message adds
     p1       engine and guest side by side, messages per second
     guest    guest instructions of each kind of message that was accepted
+    watch    what a watcher takes for a batch, from its bytes to the claim root (wall time)
 
 The workload is the one of the sequencer's tests: 24 traders on a perpetual and a spot pair, orders
 near the mark, cancels, prices and withdrawals, some noise; preset dev, deterministic by --seed.
@@ -12,7 +13,10 @@ Times are CPU time of this thread, so that other processes disturb less; each ro
 
 import argparse
 import collections
+import multiprocessing
+import os
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -22,9 +26,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.sequencer.world import World  # noqa: E402
+from tests.sequencer.world import DOMAIN, World  # noqa: E402
 
-from provenue._generated.constants import BATCH_BYTES_MAX  # noqa: E402
+from provenue._generated.constants import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX  # noqa: E402
 from provenue.engine import (  # noqa: E402
     Engine,
     keccak256,
@@ -35,13 +39,19 @@ from provenue.engine import (  # noqa: E402
 )  # fmt: skip
 from provenue.p1 import BatchCheck, Twin  # noqa: E402
 from provenue.sequencer.recovery import STAMPED_KINDS  # noqa: E402
+from provenue.watcher.archive import ArchivedBatch  # noqa: E402
+from provenue.watcher.replay import Executed, execute  # noqa: E402
 from provenue.wire import (  # noqa: E402
     STAMP_MAX_LIVE,
+    DecodeError,
     EventKind,
     Header,
     Kind,
+    Signed,
+    decode,
     decode_events,
     encode_posted,
+    input_root,
     sign_digest,
 )  # fmt: skip
 
@@ -217,7 +227,74 @@ def _name(message: bytes, code: int, events: bytes) -> str:
     return f"PLACE, {'no fill' if not fills else '1 fill' if fills == 1 else 'more fills'}"
 
 
-SHOWS = {"engine": show_engine, "root": show_root, "p1": show_p1, "guest": show_guest}
+def _is_signed(message: bytes) -> bool:
+    try:
+        return isinstance(decode(message), Signed)
+    except DecodeError:
+        return False
+
+
+def _archived(number: int, flow: Flow, inbox: list[bytes], posted: list[bytes]) -> ArchivedBatch:
+    """A batch as the watcher archives it; more bytes than a transaction takes are let through."""
+    offsets = [4 * (len(posted) + 2)]
+    for message in posted:
+        offsets.append(offsets[-1] + len(message))
+    data = struct.pack(f">{len(offsets) + 1}I", len(posted), *offsets) + b"".join(posted)
+    header = Header(
+        batch=number, stamp_min_ms=flow.start_ms, inbox_count=len(inbox), posted_bytes=len(data)
+    )
+    return ArchivedBatch(
+        number=number, header=header.encode(), data=data, inbox=tuple(inbox),
+        message_count=len(inbox) + len(posted), input_root=input_root(data, header, inbox),
+        data_hash=keccak256(data), poster="", tx_hash="", block_number=0, block_hash="",
+        inbox_block=0,
+    )  # fmt: skip
+
+
+def _watch(batches: list[ArchivedBatch]) -> tuple[float, Executed, int]:
+    """Check and execute the last of some batches; seconds, and signers that were recovered."""
+    engine = Engine(PRESET)
+    for batch in batches[:-1]:
+        execute(engine, batch, domain=DOMAIN, traps=lambda *_: False)
+    before, began = recover_counters()[0], time.perf_counter()
+    batches[-1].check()
+    done = execute(engine, batches[-1], domain=DOMAIN, traps=lambda *_: False)
+    return time.perf_counter() - began, done, recover_counters()[0] - before
+
+
+def show_watch(flow: Flow, repeat: int) -> None:
+    """The largest batch that a transaction takes, and 4,096 signed messages, which none takes.
+
+    Each round in a process of its own, which has never seen the signatures.
+    """
+    signed = [message for message in flow.posted if _is_signed(message)]
+    if len(signed) < BATCH_MESSAGES_MAX:
+        raise SystemExit(f"watch: expected 4,096 signed messages, the flow has {len(signed)}")
+    fitting, size = 0, 8
+    while size + len(signed[fitting]) + 4 <= BATCH_BYTES_MAX:
+        size += len(signed[fitting]) + 4
+        fitting += 1
+    opening = _archived(0, flow, flow.inbox, [])
+    for name, count in (("largest real batch", fitting), ("4,096 messages", BATCH_MESSAGES_MAX)):
+        batches = [opening, _archived(1, flow, [], signed[:count])]
+        times, executing, recovered = [], [], 0
+        for _ in range(repeat):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                took_s, done, recovered = pool.apply(_watch, (batches,))
+            times.append(took_s)
+            executing.append(done.seconds)
+        shown = ", ".join(f"{took_s:.3f}" for took_s in sorted(times))
+        print(
+            f"{name}: {len(batches[1].data):,} bytes, {count:,} messages, {recovered:,} signers "
+            f"recovered: {statistics.median(times):.3f} s ({shown}); of it execution and claim "
+            f"root {statistics.median(executing):.3f} s, on {len(os.sched_getaffinity(0))} cores"
+        )
+
+
+SHOWS = {
+    "engine": show_engine, "root": show_root, "p1": show_p1, "guest": show_guest,
+    "watch": show_watch,
+}  # fmt: skip
 
 
 def main() -> int:
