@@ -1,5 +1,6 @@
 # Which source belongs to what. The same rules stand in tools/build_guest.py (guest_sources).
 #   *_test.cpp                      tests only
+#   keccak/**                       wide hashing, for the host and the machine
 #   core/guest/**                   guest only
 #   core/native/**, *_native.cpp    host only: hosted C++ (files, threads, CPU dispatch)
 #   the rest of core/               the program: freestanding, in both builds, once per preset
@@ -7,6 +8,7 @@
 file(GLOB_RECURSE provenue_core_all CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} core/*.cpp)
 file(GLOB_RECURSE provenue_machine_all CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
      machine/*.cpp)
+file(GLOB provenue_keccak_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} keccak/*.cpp)
 
 set(provenue_program_sources ${provenue_core_all})
 list(FILTER provenue_program_sources EXCLUDE REGEX "_test\\.cpp$|_native\\.cpp$")
@@ -38,10 +40,13 @@ foreach(preset ${PROVENUE_PRESETS})
   target_compile_definitions(provenue_preset_${preset} INTERFACE PROVENUE_PRESET_${upper}=1)
 endforeach()
 
+provenue_library(provenue_keccak provenue_common ${provenue_keccak_sources})
 provenue_library(provenue_machine provenue_common ${provenue_machine_sources})
+target_link_libraries(provenue_machine PUBLIC provenue_keccak)
 # Host code serves every preset through ProgramTable. core/program/api.hpp asks for one by name all
 # the same, so it is compiled as `main`, and so are the bindings.
 provenue_library(provenue_host provenue_preset_main ${provenue_host_sources})
+target_link_libraries(provenue_host PUBLIC provenue_keccak)
 
 # The program with the capacities of one preset: provenue_program_<preset>. It calls the host
 # (core/base/host.hpp), so that one follows it in the link.

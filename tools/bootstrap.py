@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "provenue-setup"
-NATIVE_INPUTS = ("CMakeLists.txt", "cmake", "core", "machine", "bindings")
+NATIVE_INPUTS = ("CMakeLists.txt", "cmake", "core", "keccak", "machine", "bindings")
 NATIVE_SUFFIXES = {".cpp", ".hpp", ".h", ".inc", ".cmake", ".txt", ".toml", ".py"}
 
 

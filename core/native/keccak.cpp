@@ -1,11 +1,9 @@
 #include "core/native/keccak.hpp"
 
-#include <atomic>
 #include <bit>
 #include <cstring>
 
-#include "core/native/keccak_lanes.hpp"
-#include "core/native/keccak_wide.hpp"
+#include "keccak/lanes.hpp"
 
 namespace provenue::native {
 
@@ -14,54 +12,15 @@ static_assert(std::endian::native == std::endian::little, "lanes are loaded as t
 namespace {
 
 constexpr size_t kRateBytes = 136;
-constexpr size_t kPairBytes = 64;
 
 void absorb(uint64_t (&state)[25], const uint8_t* block) {
     uint64_t words[kRateBytes / 8];
     std::memcpy(words, block, kRateBytes);
     for (size_t i = 0; i < kRateBytes / 8; ++i) state[i] ^= words[i];
-    keccak_permute(state);
-}
-
-bool cpu_has([[maybe_unused]] Width width) {
-#if PROVENUE_WIDE_KECCAK
-    __builtin_cpu_init();
-    if (width == Width::avx2) return __builtin_cpu_supports("avx2");
-    if (width == Width::avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
-#endif
-    return width == Width::scalar;
-}
-
-Width widest() {
-    if (cpu_has(Width::avx512)) return Width::avx512;
-    return cpu_has(Width::avx2) ? Width::avx2 : Width::scalar;
-}
-
-std::atomic<Width>& chosen() {
-    static std::atomic<Width> width{widest()};
-    return width;
-}
-
-void hash_pair(const uint8_t* in, uint8_t* out) {
-    uint64_t state[25] = {};
-    std::memcpy(state, in, kPairBytes);
-    state[8] = 0x01;
-    state[16] = 0x8000000000000000;
-    keccak_permute(state);
-    std::memcpy(out, state, 32);
+    keccak::keccak_permute(state);
 }
 
 }  // namespace
-
-bool has_width(Width width) { return cpu_has(width); }
-Width width() { return chosen().load(std::memory_order_relaxed); }
-
-bool set_width(Width width) {
-    if (!cpu_has(width)) return false;
-    chosen().store(width, std::memory_order_relaxed);
-    return true;
-}
 
 Digest keccak256(const uint8_t* data, size_t bytes) {
     uint64_t state[25] = {};
@@ -74,28 +33,6 @@ Digest keccak256(const uint8_t* data, size_t bytes) {
     Digest digest;
     std::memcpy(digest.data(), state, digest.size());
     return digest;
-}
-
-void hash_pairs(const uint8_t* in, uint8_t* out, size_t count) {
-    size_t i = 0;
-#if PROVENUE_WIDE_KECCAK
-    const Width wide = width();
-    if (wide == Width::avx512)
-        for (; i + 8 <= count; i += 8) hash_pairs_avx512(in + i * 64, out + i * 32);
-    // A CPU with the 8-way instructions has the 4-way ones.
-    if (wide != Width::scalar) {
-        for (; i + 4 <= count; i += 4) hash_pairs_avx2(in + i * 64, out + i * 32);
-        if (count - i >= 2) {  // two or three scalar hashes cost more than one wide one
-            uint8_t block[4 * 64] = {};
-            uint8_t digests[4 * 32];
-            std::memcpy(block, in + i * 64, (count - i) * 64);
-            hash_pairs_avx2(block, digests);
-            std::memcpy(out + i * 32, digests, (count - i) * 32);
-            i = count;
-        }
-    }
-#endif
-    for (; i < count; ++i) hash_pair(in + i * kPairBytes, out + i * 32);
 }
 
 }  // namespace provenue::native

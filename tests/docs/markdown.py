@@ -24,8 +24,8 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TICKS = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)\)")
 _TOPS = (
-    *("protocol", "core", "machine", "bindings", "contracts", "src", "tests", "tools", "bench"),
-    *("docs", "cmake", ".ci"),
+    *("protocol", "core", "keccak", "machine", "bindings", "contracts", "src", "tests", "tools"),
+    *("bench", "docs", "cmake", ".ci"),
 )
 _ROOT_FILE = re.compile(r"(?:[A-Z][\w.]*\.(?:md|txt)|Makefile|LICENSE|pyproject\.toml)")
 

@@ -5,9 +5,10 @@
 // must never be emitted with instructions the CPU may lack.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
-namespace provenue::native {
+namespace provenue::keccak {
 namespace {
 
 // All indexes must be constants, else the state lives in memory and not in registers.
@@ -105,5 +106,36 @@ PROVENUE_LANE_INLINE void hash_pairs_vector(const uint8_t* in, uint8_t* out) {
     __builtin_memcpy(out, digests, sizeof digests);
 }
 
+// `Width` hashes of `bytes` (a multiple of 8) each at once, behind one another in in[].
+template <typename T, int Width>
+PROVENUE_LANE_INLINE void hash_each_vector(const uint8_t* in, size_t bytes, uint8_t* out) {
+    constexpr size_t kRateWords = 17;
+    T a[25];
+    PROVENUE_UNROLL
+    for (int i = 0; i < 25; ++i) a[i] = T{};
+    for (size_t left = bytes / 8;; left -= kRateWords, in += kRateWords * 8) {
+        const size_t words = left < kRateWords ? left : kRateWords;
+        // A block of its own, since the state must be indexed by constants only.
+        T block[kRateWords] = {};
+        for (int lane = 0; lane < Width; ++lane) {
+            uint64_t line[kRateWords];
+            __builtin_memcpy(line, in + static_cast<size_t>(lane) * bytes, words * 8);
+            for (size_t i = 0; i < words; ++i) block[i][lane] = line[i];
+        }
+        if (words < kRateWords) {
+            block[words] ^= uint64_t{0x01};
+            block[kRateWords - 1] ^= uint64_t{0x8000000000000000};
+        }
+        PROVENUE_UNROLL
+        for (int i = 0; i < 17; ++i) a[i] ^= block[i];
+        keccak_permute(a);
+        if (words < kRateWords) break;
+    }
+    uint64_t digests[Width][4];
+    for (int i = 0; i < 4; ++i)
+        for (int lane = 0; lane < Width; ++lane) digests[lane][i] = a[i][lane];
+    __builtin_memcpy(out, digests, sizeof digests);
+}
+
 }  // namespace
-}  // namespace provenue::native
+}  // namespace provenue::keccak

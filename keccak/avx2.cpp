@@ -1,5 +1,5 @@
 // 4 hashes per permutation, with the instructions of avx2. Only run-time dispatch calls this.
-#include "core/native/keccak_wide.hpp"
+#include "keccak/vectors.hpp"
 
 #if PROVENUE_WIDE_KECCAK
 
@@ -10,9 +10,9 @@
 #pragma GCC target("avx2")
 #endif
 
-#include "core/native/keccak_lanes.hpp"
+#include "keccak/lanes.hpp"
 
-namespace provenue::native {
+namespace provenue::keccak {
 
 using Lanes = uint64_t __attribute__((vector_size(32)));
 
@@ -20,7 +20,11 @@ void hash_pairs_avx2(const uint8_t in[4 * 64], uint8_t out[4 * 32]) {
     hash_pairs_vector<Lanes, 4>(in, out);
 }
 
-}  // namespace provenue::native
+void hash_each_avx2(const uint8_t* in, size_t bytes, uint8_t out[4 * 32]) {
+    hash_each_vector<Lanes, 4>(in, bytes, out);
+}
+
+}  // namespace provenue::keccak
 
 #if defined(__clang__)
 #pragma clang attribute pop
