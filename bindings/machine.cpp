@@ -1,14 +1,14 @@
 // The machine as a Python class. Conversion only: buffers in, bytes and memory views out. The GIL
 // is released while the machine runs or hashes; a second thread that touches it then is refused.
+#include "bindings/machine.hpp"
+
 #include "machine/layout.hpp"
-#include "machine/machine.hpp"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
-#include <atomic>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
@@ -16,57 +16,16 @@
 
 namespace nb = nanobind;
 using namespace provenue::machine;
+using provenue::bindings::Buffer;
+using provenue::bindings::PyMachine;
+using provenue::bindings::to_bytes;
+using provenue::bindings::Use;
 
 void bind_machine(nb::module_& m);
 
 namespace {
 
 using View = nb::ndarray<nb::memview, const uint8_t, nb::ndim<1>, nb::c_contig>;
-
-// Any contiguous bytes-like object.
-class Buffer {
- public:
-  explicit Buffer(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  std::span<const uint8_t> bytes() const {
-    return {static_cast<const uint8_t*>(view_.buf), static_cast<size_t>(view_.len)};
-  }
-
- private:
-  Py_buffer view_;
-};
-
-nb::bytes to_bytes(const uint8_t* data, uint64_t size) {
-  return nb::bytes(reinterpret_cast<const char*>(data), size);
-}
-
-struct PyMachine {
-  Machine machine;
-  nb::object recover;              // the Python callable of the slow path, kept alive
-  std::atomic<bool> busy = false;
-
-  PyMachine() = default;
-};
-
-// Entry of every method: one thread at a time.
-class Use {
- public:
-  explicit Use(PyMachine& m) : m_(m) {
-    if (m_.busy.exchange(true))
-      throw std::runtime_error("machine: in use by another call: expected one at a time");
-  }
-  ~Use() { m_.busy = false; }
-  Use(const Use&) = delete;
-  Use& operator=(const Use&) = delete;
-  Machine* operator->() { return &m_.machine; }
-
- private:
-  PyMachine& m_;
-};
 
 void check_range(const char* what, uint64_t offset, uint64_t length, uint64_t size) {
   if (offset > size || length > size - offset)
@@ -194,13 +153,18 @@ nb::bytes decode_words(nb::handle words) {
 
 nb::dict constants() {
   nb::dict d;
-  d["TEXT_BASE"] = kTextBase;
   d["QUARTER_BYTES"] = kQuarterSize;
   d["IMAGE_BASE"] = kImageBase;
   d["INPUT_BASE"] = kInputBase;
   d["OUTPUT_BASE"] = kOutputBase;
   d["LEAF_BYTES"] = kLeafSize;
   d["QUARTER_HEIGHT"] = kQuarterDepth;
+  d["MEMORY_HEIGHT"] = kMemoryDepth;
+  d["STATE_BYTES"] = kStateBytes;
+  d["TRACE_TREE_HEIGHT"] = kTraceDepth;
+  d["STATUS_RUNNING"] = static_cast<unsigned>(Status::running);
+  d["STATUS_HALTED"] = static_cast<unsigned>(Status::halted);
+  d["STATUS_TRAPPED"] = static_cast<unsigned>(Status::trapped);
   d["HASH_BLOCK_BYTES"] = kKeccakLengthMax;
   d["ECALL_EXIT"] = kCallExit;
   d["ECALL_KECCAK"] = kCallKeccak;
@@ -265,9 +229,11 @@ void bind_machine(nb::module_& m) {
   c.def("begin_message", [](PyMachine& s, uint64_t a0, uint64_t a1) {
      Use(s)->begin_message(a0, a1);
    }, nb::arg("a0"), nb::arg("a1"));
+  c.def("begin_program", [](PyMachine& s) { Use(s)->begin_program(); });
   c.def("run", &run, nb::arg("budget"));
   c.def("rollback_image", [](PyMachine& s) { Use(s)->rollback_image(); });
   bind_memory(c);
+  provenue::bindings::bind_trace(m, c);
   c.def_prop_ro("pc", [](PyMachine& s) { return Use(s)->pc(); });
   c.def_prop_ro("entry", [](PyMachine& s) { return Use(s)->entry(); });
   c.def_prop_ro("end_of_text", [](PyMachine& s) { return Use(s)->end_of_text(); });

@@ -1,6 +1,7 @@
-// A strict loader for the one kind of ELF the machine runs: static ET_EXEC, RV64 little-endian,
-// soft-float, uncompressed, W^X. Anything else is refused with the field, what was expected and
-// what came: a program that is loaded in two ways would have two roots.
+// A strict loader for what the machine runs: static ET_EXEC, RV64 little-endian, soft-float,
+// uncompressed, W^X, all segments in quarter 0 (protocol 10.5). Anything else is refused with its
+// field, what was expected and what came: a program that is loaded in two ways would have two
+// roots.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct Segment {
 
 struct Program {
   uint64_t entry;
-  // The lowest writable segment, page aligned. Without a writable segment: the end of the last
-  // segment, rounded up to a page.
+  // The lowest writable segment, rounded down to a page. Without a writable segment: the end of the
+  // last one, rounded up.
   uint64_t end_of_text;
   std::vector<Segment> segments;  // ascending, not overlapping
 };

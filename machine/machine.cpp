@@ -1,6 +1,7 @@
 #include "machine/machine.hpp"
 
 #include "machine/merkle.hpp"
+#include "machine/view.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -8,112 +9,65 @@
 #include <string>
 
 namespace provenue::machine {
+namespace {
 
-// The step's view of a running machine. All of it fits in host registers; pc is written back when
-// the loop ends, and before anything that can throw.
-struct RunState {
-  Machine* machine;
-  const Instruction* text;
-  const Instruction* text_end;
-  const Instruction* at;  // the next instruction, or text_end when pc is outside text
-  uint64_t pc_outside;    // pc when it is
-  uint8_t* bytes;
-  const uint64_t* marks;
-  uint64_t* registers;
+// 64 MiB of text are predecoded at most; the rest runs word by word.
+constexpr uint64_t kPredecodedMax = uint64_t{1} << 26;
 
-  explicit RunState(Machine& m)
-      : machine(&m), text(m.text_.data()), text_end(text + m.text_.size()),
-        pc_outside(m.end_of_text_), bytes(m.memory_.bytes()), marks(m.memory_.leaf_marks()),
-        registers(m.x_) {
-    set_pc(m.pc_);
-  }
-
-  const Instruction* fetch() const { return at == text_end ? nullptr : at; }
-  uint64_t pc() const { return kTextBase + static_cast<uint64_t>(at - text) * 4; }
-  uint64_t pc_now() const { return at == text_end ? pc_outside : pc(); }
-  void advance() { ++at; }
-  void set_pc(uint64_t value) {
-    const uint64_t index = (value - kTextBase) / 4;  // below the base it wraps to a large number
-    if (index < static_cast<uint64_t>(text_end - text)) [[likely]] {
-      at = text + index;
-    } else {
-      at = text_end;
-      pc_outside = value;
-    }
-  }
-
-  uint64_t x(unsigned index) const { return registers[index]; }
-  void set_x(unsigned index, uint64_t value) { registers[index] = value; }
-
-  template <class T>
-  bool load(uint64_t address, T& value) const {
-    if (address >= kMemorySize) [[unlikely]] return false;
-    std::memcpy(&value, bytes + address, sizeof value);
-    return true;
-  }
-
-  // A marked leaf is writable: only the slow path marks, and only what is writable.
-  template <class T>
-  bool store(uint64_t address, T value) const {
-    if (address >= kMemorySize) [[unlikely]] return false;
-    const uint64_t leaf = address >> kLeafBits;
-    if ((marks[leaf / 64] >> (leaf % 64) & 1) == 0) [[unlikely]] {
-      if (!mark(machine, address)) return false;
-    }
-    std::memcpy(bytes + address, &value, sizeof value);
-    return true;
-  }
-
-  [[gnu::noinline]] static bool mark(Machine* machine, uint64_t address) {
-    return machine->memory_.first_store(address);
-  }
-
-  bool read_block(uint64_t address, uint64_t size, uint8_t* out) const {
-    if (address >= kMemorySize || size > kMemorySize - address) return false;
-    std::memcpy(out, bytes + address, size);
-    return true;
-  }
-
-  bool recover(const uint8_t in[128], uint8_t out[32]) const {
-    static constexpr uint8_t kZero[12] = {};
-    machine->pc_ = pc();
-    if (machine->recover_ == nullptr)
-      throw std::logic_error("machine.run: the guest asked for ecrecover: expected set_recover "
-                             "to have been called");
-    if (!machine->recover_(machine->recover_context_, in, out)) return false;
-    if (std::memcmp(out, kZero, sizeof kZero) != 0)
-      throw std::logic_error("machine.recover: expected an address left-padded to 32 bytes");
-    return true;
-  }
-};
+}  // namespace
 
 void Machine::load_elf(std::span<const uint8_t> file) {
   const Program program = parse_elf(file);
+  ++version_;
   loaded_ = begun_ = false;
   status_ = Status::halted;
   memory_.load_program(program);
-  text_.clear();
-  text_.reserve((program.end_of_text - kTextBase) / 4);
-  for (uint64_t address = kTextBase; address < program.end_of_text; address += 4) {
-    uint32_t word;
-    std::memcpy(&word, memory_.bytes() + address, 4);
-    text_.push_back(decode(word));
-  }
   entry_ = program.entry;
   end_of_text_ = program.end_of_text;
+  predecode(program);
   loaded_ = true;
 }
 
+// From the lowest to the highest executable segment, or only around the entry if that is too much.
+void Machine::predecode(const Program& program) {
+  uint64_t from = end_of_text_, to = 0;
+  for (const Segment& s : program.segments) {
+    if (!s.executable || s.address >= end_of_text_) continue;
+    from = std::min(from, s.address & ~uint64_t{3});
+    to = std::max(to, std::min(end_of_text_, (s.address + s.size_in_memory + 3) & ~uint64_t{3}));
+  }
+  if (to - from > kPredecodedMax) {
+    from = entry_ - std::min(entry_ - from, kPredecodedMax / 2);
+    to = std::min(to, from + kPredecodedMax);
+  }
+  text_base_ = from;
+  text_.assign((to - from) / 4 + 1, Instruction{Op::illegal, kDiscard, 0, 0, 0});
+  poked_text_.clear();
+  decode_again(from, to - from);
+}
+
+void Machine::decode_again(uint64_t address, uint64_t size) {
+  for (uint64_t at = address & ~uint64_t{3}; at < address + size; at += 4) {
+    if (!is_predecoded(at)) continue;
+    uint32_t word;
+    std::memcpy(&word, memory_.bytes() + at, sizeof word);
+    text_[(at - text_base_) / 4] = decode(word);
+  }
+}
+
 void Machine::set_recover(RecoverFunction function, void* context) {
-  recover_ = function;
-  recover_context_ = context;
+  recover_ = {function, context};
 }
 
 void Machine::set_image(uint64_t offset, std::span<const uint8_t> data) {
+  ++version_;
   memory_.write_image(offset, data);
 }
 
-void Machine::clear_image() { memory_.clear_image(); }
+void Machine::clear_image() {
+  ++version_;
+  memory_.clear_image();
+}
 
 Digest Machine::image_root(uint64_t extent) const {
   if (extent > kQuarterSize)
@@ -123,38 +77,121 @@ Digest Machine::image_root(uint64_t extent) const {
 }
 
 void Machine::set_input(uint64_t offset, std::span<const uint8_t> data) {
+  ++version_;
   memory_.write_input(offset, data);
+  undo_text();
 }
 
-void Machine::clear_input() { memory_.clear_input(); }
+void Machine::clear_input() {
+  ++version_;
+  memory_.clear_input();
+  undo_text();
+}
 
-void Machine::begin_message(uint64_t a0, uint64_t a1) {
+void Machine::poke(uint64_t address, std::span<const uint8_t> data) {
+  if (address > kMemorySize || data.size() > kMemorySize - address)
+    throw std::invalid_argument("machine.poke: expected address + length of at most 2^36, was " +
+                                std::to_string(address) + " + " + std::to_string(data.size()));
+  ++version_;
+  memory_.poke(address, data);
+  if (address >= end_of_text_) return;
+  for (uint64_t at = address & ~uint64_t{3}; at < address + data.size(); at += 4)
+    poked_text_.push_back(at);
+  decode_again(address, data.size());
+}
+
+// After memory has its old text again.
+void Machine::undo_text() {
+  for (const uint64_t at : poked_text_) decode_again(at, 4);
+  poked_text_.clear();
+}
+
+void Machine::begin(const std::array<uint64_t, 32>& registers) {
   if (!loaded_)
-    throw std::logic_error("machine.begin_message: expected a program: call load_elf first");
+    throw std::logic_error("machine.begin: expected a program: call load_elf first");
+  ++version_;
   memory_.begin_message();
-  std::fill(std::begin(x_), std::end(x_), uint64_t{0});
-  x_[detail::kA0] = a0;
-  x_[detail::kA1] = a1;
+  undo_text();
+  start_ = registers;
+  std::copy(registers.begin(), registers.end(), x_);
   pc_ = entry_;
   status_ = Status::running;
   event_ = Event::none;
+  steps_ = 0;
   begun_ = true;
 }
 
-RunResult Machine::run(uint64_t budget) {
-  if (!begun_) throw std::logic_error("machine.run: expected a message: call begin_message first");
-  uint64_t steps = 0;
-  if (status_ == Status::running) {
-    RunState state(*this);
-    const Event event = run_steps(state, budget, steps);
-    pc_ = state.pc_now();
-    event_ = event;
-    if (event != Event::none) status_ = event == Event::halt ? Status::halted : Status::trapped;
-  }
-  const uint64_t exit_code = status_ == Status::halted ? x_[detail::kA0] : 0;
-  return {status_, event_, steps, pc_, exit_code};
+void Machine::begin_message(uint64_t a0, uint64_t a1) {
+  std::array<uint64_t, 32> registers{};
+  registers[detail::kA0] = a0;
+  registers[detail::kA1] = a1;
+  begin(registers);
 }
 
-void Machine::rollback_image() { memory_.rollback_image(); }
+void Machine::begin_program() {
+  std::array<uint64_t, 32> registers{};
+  registers[detail::kSp] = kProgramStack;
+  begin(registers);
+}
+
+void Machine::expect_begun(const char* what) const {
+  if (!begun_)
+    throw std::logic_error(std::string("machine.") + what +
+                           ": expected a message: call begin_message first");
+}
+
+RunResult Machine::run(uint64_t budget) {
+  return run_with(budget, [](TextView view) { return view; }, [](WordView view) { return view; });
+}
+
+void Machine::rollback_image() {
+  ++version_;
+  memory_.rollback_image();
+  undo_text();
+}
+
+void Machine::rewind() {
+  expect_begun("rewind");
+  memory_.rollback_image();
+  begin(start_);
+}
+
+Core Machine::core() const {
+  Core core{};
+  std::copy(x_, x_ + 32, core.x);
+  core.pc = pc_;
+  core.end_of_text = end_of_text_;
+  core.status = status_;
+  return core;
+}
+
+std::array<Digest, 4> Machine::quarter_roots() {
+  const MemoryTree& tree = memory_.tree();
+  std::array<Digest, 4> roots;
+  for (unsigned q = 0; q < 4; ++q) roots[q] = tree.node(kQuarterDepth, q);
+  return roots;
+}
+
+StateBytes Machine::state() {
+  expect_begun("state");
+  return pack_state(memory_root(), core());
+}
+
+void Machine::set_state(std::span<const uint8_t, kStateBytes> state) {
+  expect_begun("set_state");
+  const Core core = unpack_state(state);
+  const Digest root = memory_root();
+  if (std::memcmp(root.data(), state.data(), root.size()) != 0)
+    throw std::invalid_argument("machine.set_state: memory root: expected this machine's");
+  if (core.end_of_text != end_of_text_)
+    throw std::invalid_argument("machine.set_state: end_of_text: expected " +
+                                std::to_string(end_of_text_) + ", was " +
+                                std::to_string(core.end_of_text));
+  ++version_;
+  std::copy(core.x, core.x + 32, x_);
+  pc_ = core.pc;
+  status_ = core.status;
+  event_ = Event::none;
+}
 
 }  // namespace provenue::machine

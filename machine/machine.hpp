@@ -1,29 +1,22 @@
-// A strict RV64IM machine: the referee's view of the program. It runs any ELF that elf.hpp accepts,
-// one message at a time, and can undo a message's effect on the image exactly (P4).
-//
-// Semantics that another implementation must repeat (see README.md for the whole list):
-//  * a step that halts or traps leaves pc at its instruction and changes nothing else;
-//  * it counts as a step; a message that has not halted after `budget` steps is over budget;
-//  * HALTED and TRAPPED are fixed points: running on makes no step.
+// A strict RV64IM machine: the referee's view of the program (protocol chapter 10). It runs any ELF
+// that elf.hpp accepts, one message at a time, and can undo a message's effect on the image exactly
+// (P4). It hashes its state, and makes the witness of its next step.
 #pragma once
 
 #include "machine/decode.hpp"
 #include "machine/elf.hpp"
 #include "machine/keccak.hpp"
 #include "machine/memory.hpp"
+#include "machine/state.hpp"
 #include "machine/step.hpp"
+#include "machine/witness.hpp"
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace provenue::machine {
-
-enum class Status : uint8_t {
-  running,  // after run(): the budget is exhausted
-  halted,
-  trapped,
-};
 
 struct RunResult {
   Status status;
@@ -32,11 +25,6 @@ struct RunResult {
   uint64_t pc;
   uint64_t exit_code;  // a0 when halted, else 0
 };
-
-// The host's ecrecover: false if no key recovers. It is asked only with v 27 or 28 and r, s in
-// [1, n), and writes the address left-padded to 32 bytes. High s is valid. It must be a pure
-// function of its input. An exception leaves the machine before the call.
-using RecoverFunction = bool (*)(void* context, const uint8_t in[128], uint8_t out[32]);
 
 class Machine {
  public:
@@ -49,51 +37,93 @@ class Machine {
   void set_image(uint64_t offset, std::span<const uint8_t> data);
   void clear_image();
   const uint8_t* image() const { return memory_.bytes() + kImageBase; }
-  // Root of the image quarter, of which everything from `extent` on is taken to be zero.
+  // Root of the image quarter, of which everything from `extent` on is taken to be zero: hashed
+  // from the bytes alone, as a check on the tree.
   Digest image_root(uint64_t extent) const;
 
   void set_input(uint64_t offset, std::span<const uint8_t> data);
   void clear_input();
   const uint8_t* output() const { return memory_.bytes() + kOutputBase; }
   const uint8_t* memory() const { return memory_.bytes(); }
+  // Writes in the name of a broken machine, wherever, also into text; see Memory::poke.
+  void poke(uint64_t address, std::span<const uint8_t> data);
 
-  // The start state: pc at the entry, registers zero but a0 and a1, scratch and output as loaded.
-  // Accepts the image as it is: what was written before can no longer be rolled back.
+  // The start state of a message (10.4): pc at the entry, registers zero but a0 and a1, scratch and
+  // output as loaded. Accepts the image as it is: what was written before can no longer be undone.
   void begin_message(uint64_t a0, uint64_t a1);
+  // The start state of a program that is no guest (10.5): registers zero but sp.
+  void begin_program();
   RunResult run(uint64_t budget);
-  // The image as it was at begin_message. To be called after a trap or an exhausted budget.
+  // The image as it was at the begin. To be called after a trap or an exhausted budget.
   void rollback_image();
+  // Back to the start state of the message, the image included.
+  void rewind();
+  // Takes over registers, pc and status of a state whose memory and end of text the machine has.
+  // Throws WitnessError if it is not canonical, std::invalid_argument if it is another machine's.
+  void set_state(std::span<const uint8_t, kStateBytes> state);
 
-  // Offsets in the quarter that the guest stored to since begin_message (even if with the value
-  // that was there): leaves ascending, pages in the order of the first store.
+  // Offsets in the quarter that the guest stored to since the begin (even if with the value that
+  // was there): leaves ascending, pages in the order of the first store.
   std::vector<uint64_t> dirty_image_pages() const { return memory_.touched_pages(kImageBase); }
   std::vector<uint64_t> dirty_image_leaves() const { return memory_.touched_leaves(kImageBase); }
   std::vector<uint64_t> dirty_output_pages() const { return memory_.touched_pages(kOutputBase); }
   std::vector<uint64_t> dirty_output_leaves() const { return memory_.touched_leaves(kOutputBase); }
 
+  // Hashing brings the tree up to date: what it costs is what changed since the last time.
+  Digest memory_root() { return memory_.tree().root(); }
+  std::array<Digest, 4> quarter_roots();
+  StateBytes state();
+  // The next step: what it does, and its witness. The machine stays as it is.
+  StepRecord record_step();
+
   Status status() const { return status_; }
+  uint64_t steps() const { return steps_; }  // since the begin
   uint64_t pc() const { return pc_; }
   uint64_t entry() const { return entry_; }
   uint64_t end_of_text() const { return end_of_text_; }
   std::span<const uint64_t, 32> registers() const { return std::span<const uint64_t, 32>(x_, 32); }
+  // Changes with everything that changes the machine.
+  uint64_t version() const { return version_; }
 
  private:
-  friend struct RunState;
+  friend struct MemoryView;
+  friend struct TextView;
+  friend struct WordView;
+  friend class Recorder;
+
+  // run() over views (view.hpp) that may be wrapped.
+  template <class Text, class Word>
+  RunResult run_with(uint64_t budget, Text&& text, Word&& word);
+  template <class Text, class Word>
+  Event run_views(uint64_t budget, uint64_t& steps, Text&& text, Word&& word);
+  void begin(const std::array<uint64_t, 32>& registers);
+  void predecode(const Program& program);
+  void decode_again(uint64_t address, uint64_t size);
+  void undo_text();
+  bool is_predecoded(uint64_t pc) const { return (pc - text_base_) / 4 < text_.size() - 1; }
+  Core core() const;
+  void expect_begun(const char* what) const;
+  MemoryTree& tree_as_it_is() { return memory_.tree_as_it_is(); }
 
   Memory memory_;
-  std::vector<Instruction> text_;  // predecoded; it cannot change, since text is read-only
+  // Predecoded: it cannot change, since text is read-only (but for pokes). One more at the end.
+  std::vector<Instruction> text_{Instruction{Op::illegal, kDiscard, 0, 0, 0}};
+  uint64_t text_base_ = 0;
+  std::vector<uint64_t> poked_text_;  // addresses of words to decode again when pokes are undone
   uint64_t entry_ = 0;
-  uint64_t end_of_text_ = kTextBase;
+  uint64_t end_of_text_ = 0;
   bool loaded_ = false;
   bool begun_ = false;
 
+  std::array<uint64_t, 32> start_{};  // registers at the begin
   uint64_t pc_ = 0;
   uint64_t x_[33] = {};  // the last one is where writes to x0 go
   Status status_ = Status::halted;
   Event event_ = Event::none;
+  uint64_t steps_ = 0;
+  uint64_t version_ = 0;
 
-  RecoverFunction recover_ = nullptr;
-  void* recover_context_ = nullptr;
+  Recover recover_;
 };
 
 }  // namespace provenue::machine

@@ -17,7 +17,8 @@ using namespace provenue::machine;
 namespace {
 
 constexpr size_t kTextWords = 64;
-constexpr uint64_t kText = kPageSize;
+constexpr uint64_t kText = kPageSize;  // in the file
+constexpr uint64_t kTextBase = 0x7800'0000;
 constexpr size_t kImageBytes = 4 * kPageSize;
 constexpr int kPrograms = 10'000;
 

@@ -1,13 +1,9 @@
 #include "machine/memory.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
 namespace provenue::machine {
 namespace {
@@ -18,12 +14,6 @@ constexpr uint64_t kImageQuarter = kImageBase >> kQuarterBits;
 // Below this many bytes, writing zeros is cheaper than giving pages back.
 constexpr uint64_t kZeroByHand = uint64_t{1} << 20;
 
-#ifdef MAP_NORESERVE
-constexpr int kMapFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-#else
-constexpr int kMapFlags = MAP_PRIVATE | MAP_ANONYMOUS;
-#endif
-
 void check_range(const char* what, uint64_t offset, uint64_t size) {
   if (offset > kQuarterSize || size > kQuarterSize - offset)
     throw std::invalid_argument(std::string("machine.") + what +
@@ -33,41 +23,13 @@ void check_range(const char* what, uint64_t offset, uint64_t size) {
 
 }  // namespace
 
-Mapping::Mapping(uint64_t size) : size_(size) {
-  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, kMapFlags, -1, 0);
-  if (at == MAP_FAILED)
-    throw std::system_error(errno, std::generic_category(),
-                            "machine: cannot reserve " + std::to_string(size >> 20) +
-                                " MiB of address space (see ulimit -v, vm.overcommit_memory)");
-#ifdef MADV_DONTDUMP
-  ::madvise(at, size, MADV_DONTDUMP);
-#endif
-  data_ = static_cast<uint8_t*>(at);
-}
-
-Mapping::~Mapping() { ::munmap(data_, size_); }
-
-void Mapping::zero(uint64_t offset, uint64_t size) {
-  // A fresh mapping in place is zero on every system; MADV_DONTNEED is only on some.
-  void* at = ::mmap(data_ + offset, size, PROT_READ | PROT_WRITE, kMapFlags | MAP_FIXED, -1, 0);
-  if (at == MAP_FAILED)
-    throw std::system_error(errno, std::generic_category(), "machine: cannot clear memory");
-#ifdef MADV_DONTDUMP
-  ::madvise(at, size, MADV_DONTDUMP);
-#endif
-}
-
 Memory::Memory()
     : bytes_(kMemorySize), mark_bytes_(kMarkSize),
-      marks_(reinterpret_cast<uint64_t*>(mark_bytes_.data())) {}
+      marks_(reinterpret_cast<uint64_t*>(mark_bytes_.data())), tree_(bytes_.data()) {}
 
-bool Memory::writable(uint64_t address) const {
-  switch (address >> kQuarterBits) {
-    case kProgramBase >> kQuarterBits: return address >= end_of_text_;
-    case kImageBase >> kQuarterBits:
-    case kOutputBase >> kQuarterBits: return true;
-    default: return false;
-  }
+bool Memory::is_marked(uint64_t address) const {
+  const uint64_t leaf = address >> kLeafBits;
+  return (marks_[leaf / 64] >> (leaf % 64) & 1) != 0;
 }
 
 bool Memory::first_store(uint64_t address) {
@@ -87,17 +49,21 @@ bool Memory::first_store(uint64_t address) {
 }
 static_assert(kMarkWordsPerPage == 2);
 
+// What was marked may change now or has changed: the tree has to look at it again.
 void Memory::unmark(std::vector<uint64_t>& pages) {
-  for (const uint64_t page : pages)
-    std::memset(marks_ + page * kMarkWordsPerPage, 0, kMarkWordsPerPage * sizeof(uint64_t));
+  for (const uint64_t page : pages) {
+    uint64_t* words = marks_ + page * kMarkWordsPerPage;
+    tree_.mark_page(page, words[0], words[1]);
+    words[0] = words[1] = 0;
+  }
   pages.clear();
 }
 
-// Zero, or the initial bytes where the page is part of .data.
+// Zero, or the initial bytes where the page is part of a segment.
 void Memory::restore_page(uint64_t page) {
   const uint64_t start = page << kPageBits;
   std::memset(bytes_.data() + start, 0, kPageSize);
-  for (const Segment& s : data_) {
+  for (const Segment& s : segments_) {
     const uint64_t from = std::max(start, s.address);
     const uint64_t to = std::min(start + kPageSize, s.address + s.bytes.size());
     if (from >= to) continue;
@@ -106,17 +72,20 @@ void Memory::restore_page(uint64_t page) {
 }
 
 void Memory::load_program(const Program& program) {
+  undo_pokes();
   unmark(pages_[kProgramBase >> kQuarterBits]);
   bytes_.zero(kProgramBase, kQuarterSize);
-  data_.clear();
-  for (const Segment& s : program.segments) {
+  tree_.clear_quarter(kProgramBase);
+  segments_ = program.segments;
+  for (const Segment& s : segments_) {
     if (!s.bytes.empty()) std::memcpy(bytes_.data() + s.address, s.bytes.data(), s.bytes.size());
-    if (s.writable) data_.push_back(s);
+    tree_.mark(s.address, s.bytes.size());
   }
   end_of_text_ = program.end_of_text;
 }
 
 void Memory::begin_message() {
+  undo_pokes();
   for (const uint64_t base : {kProgramBase, kOutputBase}) {
     std::vector<uint64_t>& pages = pages_of(base);
     for (const uint64_t page : pages) restore_page(page);
@@ -127,6 +96,7 @@ void Memory::begin_message() {
 }
 
 void Memory::rollback_image() {
+  undo_pokes();
   std::vector<uint64_t>& pages = pages_of(kImageBase);
   for (size_t i = 0; i < pages.size(); ++i)
     std::memcpy(bytes_.data() + (pages[i] << kPageBits), image_undo_.data() + i * kPageSize,
@@ -135,10 +105,45 @@ void Memory::rollback_image() {
   image_undo_.clear();
 }
 
+void Memory::undo_pokes() {
+  for (auto poke = poked_.rbegin(); poke != poked_.rend(); ++poke) {
+    std::memcpy(bytes_.data() + poke->address, poke->old.data(), kLeafSize);
+    tree_.mark(poke->address, kLeafSize);
+  }
+  poked_.clear();
+}
+
+void Memory::poke(uint64_t address, std::span<const uint8_t> data) {
+  for (uint64_t at = address; at < address + data.size();) {
+    const uint64_t leaf = at & ~(kLeafSize - 1);
+    const uint64_t size = std::min(leaf + kLeafSize, address + data.size()) - at;
+    if (!is_marked(leaf) && !first_store(leaf)) {
+      PokedLeaf old{leaf, {}};
+      std::memcpy(old.old.data(), bytes_.data() + leaf, kLeafSize);
+      poked_.push_back(old);
+      tree_.mark(leaf, kLeafSize);
+    }
+    std::memcpy(bytes_.data() + at, data.data() + (at - address), size);
+    at += size;
+  }
+}
+
+MemoryTree& Memory::tree() {
+  for (const std::vector<uint64_t>& pages : pages_) {
+    for (const uint64_t page : pages) {
+      const uint64_t* words = marks_ + page * kMarkWordsPerPage;
+      tree_.mark_page(page, words[0], words[1]);
+    }
+  }
+  tree_.bring_up_to_date();
+  return tree_;
+}
+
 void Memory::write_image(uint64_t offset, std::span<const uint8_t> data) {
   check_range("set_image", offset, data.size());
   if (data.empty()) return;
   std::memcpy(bytes_.data() + kImageBase + offset, data.data(), data.size());
+  tree_.mark(kImageBase + offset, data.size());
   // What the host writes is not the guest's to undo, so it goes into the kept pages as well.
   const std::vector<uint64_t>& pages = pages_of(kImageBase);
   for (size_t i = 0; i < pages.size(); ++i) {
@@ -155,22 +160,30 @@ void Memory::clear_image() {
   unmark(pages_of(kImageBase));
   image_undo_.clear();
   bytes_.zero(kImageBase, kQuarterSize);
+  tree_.clear_quarter(kImageBase);
 }
 
 void Memory::write_input(uint64_t offset, std::span<const uint8_t> data) {
   check_range("set_input", offset, data.size());
   if (data.empty()) return;
+  undo_pokes();
   std::memcpy(bytes_.data() + kInputBase + offset, data.data(), data.size());
+  tree_.mark(kInputBase + offset, data.size());
   input_.push_back({offset, data.size()});
 }
 
 void Memory::clear_input() {
+  undo_pokes();
   uint64_t total = 0;
   for (const Range& r : input_) total += r.size;
   if (total > kZeroByHand) {
     bytes_.zero(kInputBase, kQuarterSize);
+    tree_.clear_quarter(kInputBase);
   } else {
-    for (const Range& r : input_) std::memset(bytes_.data() + kInputBase + r.offset, 0, r.size);
+    for (const Range& r : input_) {
+      std::memset(bytes_.data() + kInputBase + r.offset, 0, r.size);
+      tree_.mark(kInputBase + r.offset, r.size);
+    }
   }
   input_.clear();
 }

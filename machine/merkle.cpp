@@ -11,7 +11,6 @@
 namespace provenue::machine {
 namespace {
 
-constexpr unsigned kPageDepth = kPageBits - kLeafBits;
 constexpr unsigned kDepthMax = 59;
 
 // Reduces a row of nodes by one level; an odd last node is paired with the zero subtree.

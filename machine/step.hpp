@@ -1,16 +1,18 @@
-// One step of the machine, written once. It is a template over `State`, the way the step sees the
-// machine: the run instance reads and writes memory directly; instances that record what a step
-// touches, or replay it from a witness, take the same code.
+// One step of the machine (protocol 10.2), written once. It is a template over `State`, the way the
+// step sees the machine: running (view.hpp), recording what it touches (record.cpp), replaying it
+// from a witness alone (replay.cpp), tracing (trace.cpp).
 //
 // A State is a small view, cheap to copy, with
-//   const Instruction* fetch() const;              null when pc is outside text
-//   uint64_t pc() const;                           asked only after a fetch that gave one
+//   const Instruction* fetch();                    the one at pc; Op::illegal when there is none
+//   bool outside_text() const;                     asked after such a fetch: was pc outside text?
+//   uint64_t pc() const;                           not asked when pc is outside text
 //   void advance();                                pc += 4
 //   void set_pc(uint64_t);                         a multiple of 4, perhaps outside text
 //   uint64_t x(unsigned) const;                    void set_x(unsigned, uint64_t);
 //   template <class T> bool load(uint64_t, T&);    false: outside memory; the address is aligned
 //   template <class T> bool store(uint64_t, T);    false: not writable; the address is aligned
-//   bool read_block(uint64_t, uint64_t, uint8_t*)  false: outside memory
+//   template <uint64_t size>
+//   const uint8_t* block(uint64_t);                null: outside memory; aligned to its size
 //   bool recover(const uint8_t in[128], uint8_t out[32])
 //
 // The step is total: every word, register value and address has a defined next state. A step that
@@ -163,7 +165,7 @@ constexpr uint64_t offset_by(uint64_t address, int32_t imm) {
 
 // --- host calls ---------------------------------------------------------------------------------
 
-constexpr unsigned kA0 = 10, kA1 = 11, kA7 = 17;
+constexpr unsigned kSp = 2, kA0 = 10, kA1 = 11, kA7 = 17;
 
 template <class State>
 void return_word(State& s, const uint8_t word[32]) {
@@ -177,9 +179,9 @@ void return_word(State& s, const uint8_t word[32]) {
 template <class State>
 Event call_keccak(State& s) {
   const uint64_t address = s.x(kA0), length = s.x(kA1);
-  uint8_t block[kKeccakLengthMax];
   if (address % kKeccakAlign != 0 || length > kKeccakLengthMax) return Event::bad_call_argument;
-  if (!s.read_block(address, length, block)) return Event::bad_call_argument;
+  const uint8_t* block = s.template block<kKeccakAlign>(address);
+  if (block == nullptr) return Event::bad_call_argument;
   return_word(s, keccak256({block, length}).data());
   return Event::none;
 }
@@ -203,9 +205,9 @@ inline bool is_recovery_value(const uint8_t v[32]) {
 template <class State>
 Event call_recover(State& s) {
   const uint64_t address = s.x(kA0);
-  uint8_t in[kRecoverLength];
   if (address % kRecoverLength != 0) return Event::bad_call_argument;
-  if (!s.read_block(address, kRecoverLength, in)) return Event::bad_call_argument;
+  const uint8_t* in = s.template block<kRecoverLength>(address);
+  if (in == nullptr) return Event::bad_call_argument;
   uint8_t out[32] = {};
   const bool valid = is_recovery_value(in + 32) && is_scalar(in + 64) && is_scalar(in + 96) &&
                      s.recover(in, out);
@@ -276,7 +278,8 @@ template <Op op, Kind kind, Op computes, class State>
   if constexpr (kind == Kind::load) return execute_load<op>(s, i);
   else if constexpr (kind == Kind::store) return execute_store<op>(s, i);
   else if constexpr (kind == Kind::system) return execute_system<op>(s);
-  else if constexpr (kind == Kind::illegal) return Event::illegal_instruction;
+  else if constexpr (kind == Kind::illegal)
+    return s.outside_text() ? Event::fetch_outside_text : Event::illegal_instruction;
   else if constexpr (kind == Kind::branch) {
     if (!taken<op>(s.x(i.rs1), s.x(i.rs2))) return retire(s);
     return jump_to(s, offset_by(s.pc(), i.imm), kDiscard);
@@ -311,11 +314,10 @@ Event run_steps(State& state, uint64_t budget, uint64_t& steps) {
   Event event = Event::none;
   uint64_t left = budget;
 
-#define PROVENUE_MACHINE_NEXT                       \
-  if (left == 0) [[unlikely]] goto done;            \
-  --left;                                           \
-  i = s.fetch();                                    \
-  if (i == nullptr) [[unlikely]] goto outside_text; \
+#define PROVENUE_MACHINE_NEXT            \
+  if (left == 0) [[unlikely]] goto done; \
+  --left;                                \
+  i = s.fetch();                         \
   goto* kLabels[static_cast<size_t>(i->op)];
 #define PROVENUE_MACHINE_BODY(id, name, kind, computes)                      \
   do_##id : event = detail::execute<Op::id, Kind::kind, Op::computes>(s, *i); \
@@ -327,8 +329,6 @@ Event run_steps(State& state, uint64_t budget, uint64_t& steps) {
 #undef PROVENUE_MACHINE_BODY
 #undef PROVENUE_MACHINE_NEXT
 
-outside_text:
-  event = Event::fetch_outside_text;
 done:
   state = s;
   steps += budget - left;

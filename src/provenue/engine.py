@@ -11,7 +11,6 @@ RuntimeError. Long calls release the GIL.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from provenue._image import (
     PositionView,
     locate,
 )
+from provenue._secp256k1 import library_path
 from provenue._snapshot import SnapshotError, SnapshotHeader, read_snapshot, write_snapshot
 
 __all__ = [
@@ -116,14 +116,7 @@ class Applied:
         return self.events[start * EVENT_BYTES : int(self.event_ends[index]) * EVENT_BYTES]
 
 
-def _load_secp256k1() -> None:
-    spec = importlib.util.find_spec("coincurve._libsecp256k1")
-    if spec is None or spec.origin is None:
-        raise ImportError("coincurve: expected its libsecp256k1; install the package coincurve")
-    _native.engine_load_secp256k1(spec.origin)
-
-
-_load_secp256k1()
+_native.engine_load_secp256k1(library_path())
 
 
 class Engine:

@@ -219,7 +219,6 @@ def test_the_machine_uses_the_same_numbers() -> None:
     header = ROOT / "machine" / "layout.hpp"
     text = header.read_text(encoding="utf-8")
     for name, value in {
-        "kTextBase": constants.TEXT_BASE,
         "kCallExit": constants.ECALL_EXIT,
         "kCallKeccak": constants.ECALL_KECCAK,
         "kCallRecover": constants.ECALL_RECOVER,

@@ -115,6 +115,11 @@ def ins(name: str, *args: int) -> int:
     return imm | b << 20 | a << 15 | _B[name] << 12 | 0x63
 
 
+def word(value: int) -> bytes:
+    """Pack an instruction word."""
+    return struct.pack("<I", value)
+
+
 def li(rd: int, value: int) -> list[int]:
     """Load any 64-bit constant."""
     value &= (1 << 64) - 1
@@ -175,7 +180,7 @@ def text_end(word_count: int) -> int:
 
 def elf(words: Iterable[int], data: bytes = b"", data_size: int = 0x10000) -> bytes:
     """Build a static ELF with a text segment and, on the next page, a writable one."""
-    text = b"".join(struct.pack("<I", word) for word in words)
+    text = b"".join(map(word, words))
     text_offset = PAGE
     data_offset = text_offset + -(-len(text) // PAGE) * PAGE
     start = text_end(len(text) // 4)

@@ -1,13 +1,16 @@
 """A naive RV64IM interpreter, written from the ISA manual alone, as an oracle for the machine.
 
 Decoding compares a word with bit patterns in the notation of the manual's instruction listings;
-memory is a dictionary of bytes; nothing is shared with the machine or the mini assembler.
+memory is a dictionary of bytes; nothing is shared with the machine or the mini assembler. The state
+and its hash are written from protocol chapter 10, with another keccak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+
+from Crypto.Hash import keccak
 
 _LISTING = """
 -------------------- ----- 0110111 lui
@@ -182,6 +185,21 @@ _LOAD = {
 _STORE = {"sb": 1, "sh": 2, "sw": 4, "sd": 8}
 
 
+def keccak256(data: bytes) -> bytes:
+    """Hash as the EVM does."""
+    return keccak.new(digest_bits=256, data=data).digest()
+
+
+def sparse_root(leaves: Mapping[int, bytes], height: int) -> bytes:
+    """Hash a tree level by level, from a dictionary of its leaves; the others are zero."""
+    row, zero = dict(leaves), bytes(32)
+    for _ in range(height):
+        parents = {i // 2 for i in row}
+        row = {p: keccak256(row.get(2 * p, zero) + row.get(2 * p + 1, zero)) for p in parents}
+        zero = keccak256(zero + zero)
+    return row.get(0, zero)
+
+
 class Reference:
     """The machine's state and one method that makes a step. Exit is its only call."""
 
@@ -199,6 +217,19 @@ class Reference:
     def read(self, address: int, size: int) -> int:
         """Read little-endian; unwritten memory is zero."""
         return sum(self.memory.get(address + i, 0) << (8 * i) for i in range(size))
+
+    def memory_root(self) -> bytes:
+        """Hash all of the memory anew."""
+        leaves: dict[int, bytearray] = {}
+        for address, byte in self.memory.items():
+            leaves.setdefault(address // 32, bytearray(32))[address % 32] = byte
+        return sparse_root({index: bytes(leaf) for index, leaf in leaves.items()}, 31)
+
+    def state(self) -> bytes:
+        """The ten words of 32 bytes."""
+        registers = b"".join(value.to_bytes(8, "big") for value in self.x)
+        last = self.status.value << 128 | self.text.stop << 64 | self.pc
+        return self.memory_root() + registers + last.to_bytes(32, "big")
 
     def run(self, budget: int) -> None:
         """Make steps until the machine stops, at most `budget`."""

@@ -239,7 +239,8 @@ def test_branch_reaches_backward_to_the_end_of_its_range() -> None:
 @pytest.mark.parametrize("offset", [(1 << 20) - 4, -(1 << 20)])
 def test_jal_reaches_both_ends_of_its_range(offset: int) -> None:
     _, result = run([ins("jal", 5, offset)])
-    assert result.event is Event.FETCH_OUTSIDE_TEXT
+    below = Event.ILLEGAL_INSTRUCTION  # text begins at 0, with words that no segment filled
+    assert result.event is (Event.FETCH_OUTSIDE_TEXT if offset > 0 else below)
     assert result.pc == asm.TEXT + offset
 
 

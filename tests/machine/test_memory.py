@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from Crypto.Hash import keccak
 from tests.machine import asm
 from tests.machine.asm import ins, li
 from tests.machine.programs import start, u64
+from tests.machine.reference import sparse_root
 
 from provenue.machine import Event, Machine, Status
 
@@ -207,23 +207,6 @@ def test_image_difference_finds_the_first_byte() -> None:
 
 
 # --- root ----------------------------------------------------------------------------------------
-
-
-def hash_pair(left: bytes, right: bytes) -> bytes:
-    """Hash two nodes with another implementation."""
-    return keccak.new(digest_bits=256, data=left + right).digest()
-
-
-def sparse_root(leaves: dict[int, bytes], depth: int) -> bytes:
-    """Hash a sparse tree level by level, from a dictionary of its leaves."""
-    zero = bytes(32)
-    for _ in range(depth):
-        parents = {i // 2 for i in leaves}
-        leaves = {
-            p: hash_pair(leaves.get(2 * p, zero), leaves.get(2 * p + 1, zero)) for p in parents
-        }
-        zero = hash_pair(zero, zero)
-    return leaves.get(0, zero)
 
 
 def test_root_of_an_empty_image_is_the_zero_subtree() -> None:

@@ -203,12 +203,17 @@ def test_branch_to_a_misaligned_target_traps_only_if_taken(name: str, taken: boo
 
 
 @pytest.mark.parametrize(
-    "target", [0, asm.TEXT - 4, asm.text_end(1), asm.IMAGE, 1 << 36, (1 << 63), U64 - 3]
+    ("target", "event"),
+    [
+        *((t, Event.ILLEGAL_INSTRUCTION) for t in (0, 4, asm.TEXT - 4, asm.TEXT + 0xFFC)),
+        *((t, Event.FETCH_OUTSIDE_TEXT) for t in (asm.text_end(1), asm.IMAGE, 1 << 36, 1 << 63)),
+        (U64 - 3, Event.FETCH_OUTSIDE_TEXT),
+    ],
 )
-def test_jump_outside_text_links_and_the_fetch_traps_at_the_target(target: int) -> None:
+def test_jump_to_no_instruction_links_and_traps_at_the_target(target: int, event: Event) -> None:
     words = [*li(5, target), ins("jalr", 6, 5, 0)]
     machine, result = run(words)
-    assert result.event is Event.FETCH_OUTSIDE_TEXT
+    assert result.event is event
     assert result.pc == target
     assert result.steps == len(words) + 1
     assert machine.registers[6] == asm.TEXT + 4 * len(words)
