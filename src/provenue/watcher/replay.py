@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 from provenue import wire
 from provenue.engine import Engine, EngineFault, claim_root, pack, preverify
@@ -51,10 +50,9 @@ class Executed:
         """Image root after the batch."""
         return self.roots[-1]
 
-    @cached_property
-    def tree(self) -> wire.ClaimTree:
-        """The claim tree with all its nodes (chapter 7.4)."""
-        return wire.ClaimTree(self.roots)
+    def root_after(self, message: int) -> bytes:
+        """A leaf of the claim tree: beyond the last message it is the last root (chapter 7.4)."""
+        return self.roots[min(message, len(self.roots) - 1)]
 
 
 def execute(engine: Engine, batch: ArchivedBatch, *, domain: wire.Domain, traps: Traps) -> Executed:
