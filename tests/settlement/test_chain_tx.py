@@ -125,6 +125,29 @@ def test_waiting_transactions_count_in_the_pending_nonce_only(own_chain: LocalCh
 
 
 @chain_test
+def test_a_transaction_that_waits_too_long_bids_more_and_is_mined_once(
+    own_chain: LocalChain,
+) -> None:
+    rpc, target = own_chain.rpc, own_chain.accounts[1][0]
+    sender = Sender(rpc, Account(own_chain.accounts[0][1]), timeout_s=20)
+    before = rpc.balance(target)
+    rpc.call("evm_setAutomine", False)
+    pending = sender.submit(target, value=7, gas=21_000)
+    mining = threading.Timer(1.2, own_chain.mine)
+    mining.start()
+    receipt = sender.wait(pending, reprice_after_s=0.3)
+    mining.join()
+    assert receipt.tx_hash != pending.tx_hash
+    mined = rpc.call("eth_getTransactionByHash", receipt.tx_hash)
+    assert int(mined["nonce"], 16) == pending.nonce
+    assert int(mined["maxFeePerGas"], 16) > pending.max_fee_wei * 11 // 10
+    assert rpc.balance(target) == before + 7
+    assert rpc.receipt(pending.tx_hash) is None
+    rpc.call("evm_setAutomine", True)
+    assert sender.send(target, value=1).block_number == 2
+
+
+@chain_test
 def test_transactions_in_one_block_number_their_logs_through(
     own_chain: LocalChain, probe_artifact: Artifact
 ) -> None:

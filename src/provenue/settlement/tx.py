@@ -113,6 +113,8 @@ class PendingTx:
     data: bytes
     value: int
     gas: int
+    priority_fee_wei: int
+    max_fee_wei: int
 
 
 class _NonceBook:
@@ -197,22 +199,13 @@ class Sender:
         elif gas < (floor := calldata_floor_gas(data)):
             # Some nodes take such a transaction and never mine it, which blocks all later nonces.
             raise ChainError(f"gas: {gas} is below the calldata floor of {floor} (EIP-7623)")
-        chain_id = self.rpc.chain_id()
         priority, fee = self._fees()
         last_error: RpcError | None = None
         for _ in range(_SEND_ATTEMPTS):
             with self._book.lock:
                 nonce = self._book.next(self.rpc.nonce(self.address))
-                raw = self.account.sign_transaction(
-                    chain_id=chain_id,
-                    nonce=nonce,
-                    max_priority_fee_per_gas=priority,
-                    max_fee_per_gas=fee,
-                    gas=gas,
-                    to=to,
-                    value=value,
-                    data=data,
-                )
+                pending = PendingTx("", nonce, to, data, value, gas, priority, fee)
+                raw = self._sign(pending)
                 tx_hash = to_hex(keccak256(raw))
                 try:
                     self._hand_in(raw, tx_hash)
@@ -227,17 +220,26 @@ class Sender:
                         raise RevertedError(error.reason or "") from error
                     raise
                 self._book.in_flight[nonce] = tx_hash
-                return PendingTx(tx_hash, nonce, to, data, value, gas)
+                return dataclasses.replace(pending, tx_hash=tx_hash)
         raise ChainError(
             f"{self.address}: no free nonce after {_SEND_ATTEMPTS} attempts "
             f"({last_error}); is another process sending with this key?"
         )
 
-    def wait(self, pending: PendingTx) -> Receipt:
-        """The receipt of a transaction handed in by `submit`; raises like `send`."""
+    def wait(self, pending: PendingTx, *, reprice_after_s: float | None = None) -> Receipt:
+        """The receipt of a transaction handed in by `submit`; raises like `send`.
+
+        With `reprice_after_s`, it is handed in again with higher fees each time it has waited so
+        long: fees that were enough when it was signed may not be any more.
+        """
         deadline = time.monotonic() + self._timeout_s
         pause = _POLL_S_FIRST
-        while (receipt := self.rpc.receipt(pending.tx_hash)) is None:
+        copies = [pending]
+        reprice_at = deadline if reprice_after_s is None else time.monotonic() + reprice_after_s
+        while (receipt := self._any_receipt(copies)) is None:
+            if reprice_after_s is not None and time.monotonic() >= reprice_at:
+                copies.append(self._reprice(copies[-1]))
+                reprice_at = time.monotonic() + reprice_after_s
             if time.monotonic() >= deadline:
                 self._forget(pending)  # whether its nonce is taken, the node knows best from here
                 raise NotMinedError(
@@ -250,6 +252,41 @@ class Sender:
         if not receipt.succeeded:
             raise RevertedError(self._replay_reason(pending, receipt), receipt=receipt)
         return receipt
+
+    def _any_receipt(self, copies: list[PendingTx]) -> Receipt | None:
+        """Of a transaction that was signed more than once: at most one copy is ever mined."""
+        found = (self.rpc.receipt(copy.tx_hash) for copy in copies)
+        return next((receipt for receipt in found if receipt is not None), None)
+
+    def _reprice(self, pending: PendingTx) -> PendingTx:
+        """The same transaction for more: nodes take a copy that bids at least a tenth more."""
+        priority, fee = self._fees()
+        dearer = dataclasses.replace(
+            pending,
+            priority_fee_wei=max(priority, pending.priority_fee_wei * 5 // 4 + 1),
+            max_fee_wei=max(fee, pending.max_fee_wei * 5 // 4 + 1),
+        )
+        if self._fee_cap_wei is not None and dearer.max_fee_wei > self._fee_cap_wei:
+            return pending
+        raw = self._sign(dearer)
+        dearer = dataclasses.replace(dearer, tx_hash=to_hex(keccak256(raw)))
+        try:
+            self._hand_in(raw, dearer.tx_hash)
+        except RpcError:
+            return pending  # mined meanwhile, or the node wants more: the next one bids it
+        return dearer
+
+    def _sign(self, tx: PendingTx) -> bytes:
+        return self.account.sign_transaction(
+            chain_id=self.rpc.chain_id(),
+            nonce=tx.nonce,
+            max_priority_fee_per_gas=tx.priority_fee_wei,
+            max_fee_per_gas=tx.max_fee_wei,
+            gas=tx.gas,
+            to=tx.to,
+            value=tx.value,
+            data=tx.data,
+        )
 
     def _forget(self, pending: PendingTx) -> None:
         with self._book.lock:
