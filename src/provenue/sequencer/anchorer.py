@@ -7,7 +7,8 @@ it. It keeps nothing that the journal and the chain do not say: started again, i
 first batch that the chain does not have.
 
 A difference stops it before it posts, with a report that names the first differing field. A full
-pipeline does not stop it: the backlog stays in the journal and waits for finality.
+pipeline does not stop it: the backlog stays in the journal and waits for finality; nor does a
+dispute about a batch before, whose end it waits for.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = ["Anchorer", "Chain", "ProofFailedError"]
 
 _log = structlog.get_logger(__name__)
 POLL_S = 0.1
+DISPUTE_POLL_S = 1.0
 
 
 class ProofFailedError(Exception):
@@ -52,6 +54,10 @@ class Chain(Protocol):
 
     def final_count(self) -> int:
         """Batches that are final."""
+        ...
+
+    def start_root(self, batch: int) -> bytes:
+        """Image root that a claim about a batch has to start from; RevertedError without one."""
         ...
 
     def post(
@@ -109,6 +115,8 @@ class Anchorer:
         self._proven: _Proven | None = None
         self._final = chain.final_count()
         self._waiting = False
+        self._disputed = False
+        self._next_look_s = 0.0
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Anchor until told to stop; what is closed then is still posted, if there is room."""
@@ -171,9 +179,29 @@ class Anchorer:
         self._waiting = not room
         return room
 
+    def _stands(self) -> bool:
+        """Whether what the chain holds to be right before this batch is what was proven here.
+
+        It is not while somebody else's wrong claim is active, or none is: then a watcher disputes
+        (chapter 11), and a batch posted now would be refused, or fall with the wrong one.
+        """
+        if time.monotonic() < self._next_look_s:
+            return False
+        try:
+            stands = self._chain.start_root(self._next_batch) == self._root
+        except RevertedError:
+            stands = False
+        if not stands and not self._disputed:
+            _log.warning("the claim before is disputed, waiting", batch=self._next_batch)
+        self._disputed = not stands
+        self._next_look_s = 0.0 if stands else time.monotonic() + DISPUTE_POLL_S
+        return stands
+
     def _post(self, proven: _Proven) -> bool:
-        """Post a batch; False when the pipeline was full after all."""
+        """Post a batch; False when it has to wait for finality, or for the end of a dispute."""
         batch = proven.batch
+        if not self._stands():
+            return False
         try:
             done = self._chain.post(
                 proven.header, batch.inbox, proven.posted, self._root, proven.claim
