@@ -51,9 +51,20 @@ enum class Op : uint8_t {
 #undef PROVENUE_MACHINE_OP
 };
 
+inline constexpr size_t kOpCount = static_cast<size_t>(Op::ebreak) + 1;
+
 enum class Kind : uint8_t { illegal, upper, jump, branch, load, store, immediate, reg, system };
 
-inline constexpr size_t kOpCount = static_cast<size_t>(Op::ebreak) + 1;
+// What the listing says of an operation.
+struct OpInfo {
+  Kind kind;
+  Op computes;
+};
+inline constexpr OpInfo kOpInfo[kOpCount] = {
+#define PROVENUE_MACHINE_OP(id, name, kind, arithmetic) {Kind::kind, Op::arithmetic},
+    PROVENUE_MACHINE_OPS(PROVENUE_MACHINE_OP)
+#undef PROVENUE_MACHINE_OP
+};
 
 // Writes to x0 are decoded as writes to this slot, which nothing reads: no test at run time.
 inline constexpr uint8_t kDiscard = 32;

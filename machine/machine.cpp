@@ -1,7 +1,8 @@
 #include "machine/machine.hpp"
 
+#include "machine/fuse.hpp"
 #include "machine/merkle.hpp"
-#include "machine/view.hpp"
+#include "machine/run.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -47,11 +48,19 @@ void Machine::predecode(const Program& program) {
 }
 
 void Machine::decode_again(uint64_t address, uint64_t size) {
-  for (uint64_t at = address & ~uint64_t{3}; at < address + size; at += 4) {
-    if (!is_predecoded(at)) continue;
+  const auto decoded = [&](uint64_t at) {
+    if (!is_predecoded(at)) return text_.back();
     uint32_t word;
     std::memcpy(&word, memory_.bytes() + at, sizeof word);
-    text_[(at - text_base_) / 4] = decode(word);
+    return decode(word);
+  };
+  // From one instruction before, because it may form a pair with the first.
+  const uint64_t from = address & ~uint64_t{3};
+  for (uint64_t at = from < 4 ? from : from - 4; at < address + size; at += 4) {
+    if (!is_predecoded(at)) continue;
+    Instruction instruction = decoded(at);
+    instruction.op = static_cast<Op>(fused(instruction.op, decoded(at + 4).op));
+    text_[(at - text_base_) / 4] = instruction;
   }
 }
 

@@ -44,6 +44,7 @@ struct RecordState {
   uint64_t pc() const { return c->core.pc; }
   void advance() { c->core.pc += 4; }
   void set_pc(uint64_t value) { c->core.pc = value; }
+  void jump_by(int32_t offset) { c->core.pc += static_cast<uint64_t>(int64_t{offset}); }
   uint64_t x(unsigned index) const { return c->core.x[index]; }
   void set_x(unsigned index, uint64_t value) {
     (index == kDiscard ? c->scrap : c->core.x[index]) = value;
@@ -114,8 +115,7 @@ StepRecord Machine::record_step() {
   StepRecord record;
   if (status_ == Status::running) {
     RecordState state{&c};
-    uint64_t steps = 0;
-    record.event = run_steps(state, 1, steps);
+    record.event = make_step(state);
     if (record.event != Event::none)
       c.core.status = record.event == Event::halt ? Status::halted : Status::trapped;
   }

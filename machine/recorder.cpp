@@ -1,7 +1,7 @@
 #include "machine/recorder.hpp"
 
 #include "keccak/wide.hpp"
-#include "machine/view.hpp"
+#include "machine/run.hpp"
 
 #include <cstring>
 
@@ -44,6 +44,10 @@ struct Traced : View {
   void set_pc(uint64_t value) {
     View::set_pc(value);
     tracing.emit(value);
+  }
+  void jump_by(int32_t offset) {
+    View::jump_by(offset);
+    tracing.emit(View::pc_now());
   }
 };
 

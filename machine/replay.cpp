@@ -94,6 +94,7 @@ struct ReplayState {
   uint64_t pc() const { return c->core.pc; }
   void advance() { c->core.pc += 4; }
   void set_pc(uint64_t value) { c->core.pc = value; }
+  void jump_by(int32_t offset) { c->core.pc += static_cast<uint64_t>(int64_t{offset}); }
   uint64_t x(unsigned index) const { return c->core.x[index]; }
   void set_x(unsigned index, uint64_t value) {
     (index == kDiscard ? c->scrap : c->core.x[index]) = value;
@@ -173,8 +174,7 @@ ReplayResult replay_step(std::span<const uint8_t> witness, const Recover& recove
   ReplayResult result;
   if (context.core.status == Status::running) {
     ReplayState state{&context};
-    uint64_t steps = 0;
-    result.event = run_steps(state, 1, steps);
+    result.event = make_step(state);
     if (result.event != Event::none)
       context.core.status = result.event == Event::halt ? Status::halted : Status::trapped;
   }

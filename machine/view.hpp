@@ -86,6 +86,17 @@ struct TextView : MemoryView {
       pc_elsewhere = value;
     }
   }
+  void jump_by(int32_t offset) {
+    // An instruction of four bytes takes eight here.
+    const auto here = reinterpret_cast<uintptr_t>(at) - reinterpret_cast<uintptr_t>(text);
+    const uintptr_t there = here + static_cast<uintptr_t>(intptr_t{offset} * 2);
+    if (there < static_cast<uintptr_t>(text_end - text) * sizeof *at) [[likely]] {
+      at = reinterpret_cast<const Instruction*>(reinterpret_cast<uintptr_t>(text) + there);
+    } else {
+      pc_elsewhere = pc() + static_cast<uint64_t>(int64_t{offset});
+      at = text_end;
+    }
+  }
   bool recover(const uint8_t in[128], uint8_t out[32]) const { return recover_at(pc(), in, out); }
 };
 
@@ -110,42 +121,8 @@ struct WordView : MemoryView {
   uint64_t pc_now() const { return at; }
   void advance() { at += 4; }
   void set_pc(uint64_t value) { at = value; }
+  void jump_by(int32_t offset) { at += static_cast<uint64_t>(int64_t{offset}); }
   bool recover(const uint8_t in[128], uint8_t out[32]) const { return recover_at(pc(), in, out); }
 };
-
-// Runs the machine by the text view, and by the word view where pc is in text but was not
-// predecoded. `text` and `word` may wrap the views, as recorder.cpp does.
-template <class Text, class Word>
-Event Machine::run_views(uint64_t budget, uint64_t& steps, Text&& text, Word&& word) {
-  for (;;) {
-    auto fast = text(TextView(*this));
-    Event event = run_steps(fast, budget - steps, steps);
-    pc_ = fast.pc_now();
-    if (event != Event::fetch_outside_text || pc_ >= end_of_text_) return event;
-    --steps;  // that was no step: pc only left what is predecoded
-    Instruction decoded;
-    while (steps < budget && !is_predecoded(pc_)) {
-      auto slow = word(WordView(*this, decoded));
-      event = run_steps(slow, 1, steps);
-      pc_ = slow.pc_now();
-      if (event != Event::none) return event;
-    }
-    if (steps == budget) return Event::none;
-  }
-}
-
-template <class Text, class Word>
-RunResult Machine::run_with(uint64_t budget, Text&& text, Word&& word) {
-  expect_begun("run");
-  uint64_t steps = 0;
-  if (status_ == Status::running) {
-    ++version_;
-    event_ = run_views(budget, steps, text, word);
-    if (event_ != Event::none) status_ = event_ == Event::halt ? Status::halted : Status::trapped;
-    steps_ += steps;
-  }
-  const uint64_t exit_code = status_ == Status::halted ? x_[detail::kA0] : 0;
-  return {status_, event_, steps, pc_, exit_code};
-}
 
 }  // namespace provenue::machine

@@ -9,7 +9,7 @@ from tests.machine.asm import ins, li
 from provenue.machine import Machine, Status
 
 _STEPS = 20_000_000
-_MIPS_MIN = 150
+_MIPS_MIN = 300
 
 
 @pytest.mark.serial

@@ -1,5 +1,6 @@
 """What traps, and that a trap changes nothing: pc stays at its instruction."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -308,3 +309,26 @@ def test_a_running_machine_refuses_a_second_thread() -> None:
         assert "in use by another call" in heard
         assert running.result().steps == 1 << 27
     assert machine.pc == asm.TEXT
+
+
+def test_any_budget_stops_exactly_there_whatever_the_code_looks_like(rng: random.Random) -> None:
+    """Budgets around the length of the text, where the run loop changes its way of counting."""
+    body = [ins("addi", 6, 6, 1), ins("slli", 7, 6, 3), ins("add", 7, 7, 5), ins("sd", 6, 7, 0)]
+    body += [ins("ld", 8, 7, 0), ins("bne", 8, 9, 8), ins("jal", 0, 4), ins("addi", 8, 8, 1)]
+    words = [*li(5, asm.IMAGE), ins("addi", 9, 0, 7), *body, ins("addi", 10, 10, -1)]
+    words += [ins("bne", 10, 0, -4 * (len(body) + 1)), *asm.exit_with(8)]
+    single, states = start(words, a0=20), []
+    while single.status is Status.RUNNING:
+        states.append((single.pc, single.registers))
+        single.run(1)
+    states.append((single.pc, single.registers))
+    machine = start(words, a0=20)
+    for count in range(len(states) + 2):
+        machine.begin_message(20, 0)
+        result = machine.run(count)
+        assert result.steps == min(count, len(states) - 1)
+        assert (machine.pc, machine.registers) == states[min(count, len(states) - 1)]
+        more = rng.randrange(100)
+        machine.run(more)
+        assert machine.steps == min(count + more, len(states) - 1)
+        assert (machine.pc, machine.registers) == states[machine.steps]
