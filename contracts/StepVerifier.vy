@@ -20,18 +20,20 @@ from modules import constants as c
 from modules import leaves
 from modules import rv64
 
+# Words of a state, and the place of the last.
 WORDS: constant(uint256) = c.STATE_BYTES // 32
 STATUS_WORD: constant(uint256) = 9
 M64: constant(uint256) = 2**64 - 1
 # A literal alone would be signed.
 ONE: constant(uint256) = 1
 
-QUARTER_END: constant(uint256) = c.IMAGE_BASE
+# Quarters: program and scratch, image, input, output.
+PROGRAM_END: constant(uint256) = c.IMAGE_BASE
 IMAGE_END: constant(uint256) = c.INPUT_BASE
 MEMORY_END: constant(uint256) = 4 * c.QUARTER_BYTES
 PAGE_MASK: constant(uint256) = 4095
 
-# Where the parts of a witness end, and the access part by its kind.
+# Lengths of witnesses: to the end of the fetch part, and of an access part by its kind.
 FETCH_END: constant(uint256) = c.STATE_BYTES + leaves.LEAF_PART_BYTES
 LEAF_END: constant(uint256) = FETCH_END + leaves.LEAF_PART_BYTES
 BLOCK_END: constant(uint256) = FETCH_END + leaves.BLOCK_PART_BYTES
@@ -98,7 +100,7 @@ def _read_state(witness: Bytes[leaves.WITNESS_BYTES_MAX]) -> uint256[WORDS]:
     assert state[STATUS_WORD] & 3 == 0, "step: pc is not a multiple of 4"
     end: uint256 = self._end_of_text(state)
     assert end & PAGE_MASK == 0, "step: end of text is not a multiple of 4096"
-    assert end <= QUARTER_END, "step: end of text is outside its quarter"
+    assert end <= PROGRAM_END, "step: end of text is outside its quarter"
     return state
 
 
@@ -367,8 +369,10 @@ def _call(witness: Bytes[leaves.WITNESS_BYTES_MAX], state: uint256[WORDS]) -> ui
             self._check_subtree(witness, a0, leaves.SIGNATURE_HEIGHT, state[0])
             return self._answered(state, self._recovered(witness))
     self._check_length(len(witness), FETCH_END)
-    halts: bool = number == c.ECALL_EXIT
-    return self._stopped(state, c.STATUS_HALTED if halts else c.STATUS_TRAPPED)
+    status: uint256 = c.STATUS_TRAPPED
+    if number == c.ECALL_EXIT:
+        status = c.STATUS_HALTED
+    return self._stopped(state, status)
 
 
 @internal

@@ -1,5 +1,10 @@
-"""Machines to step: random ones with a taste for corners, and single instructions by hand."""
+"""Machines to step: random ones with a taste for corners, and single instructions by hand.
 
+PROVENUE_STEPS=N  how many random states; from 10,000 on sweeps are whole, not sampled: `LONG`
+"""
+
+import dataclasses
+import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,6 +25,8 @@ from tests.contracts.step_machine import (
     witness,
 )
 
+STEPS = int(os.environ.get("PROVENUE_STEPS", "1000"))
+LONG = STEPS >= 10_000
 # Lowest bit and width.
 FIELDS = {
     "rd": (7, 5), "f3": (12, 3), "rs1": (15, 5), "rs2": (20, 5), "f7": (25, 7),
@@ -150,11 +157,11 @@ def random_machine(rng: random.Random) -> tuple[Machine, Effect]:
     word = rng.getrandbits(32) & ~mask | match
     if rng.random() < 0.1:
         word ^= 1 << rng.randrange(32)
-    _aim(machine, word, rng)
+    aim(machine, word, rng)
     return machine, settle(machine, word, rng)
 
 
-def _aim(machine: Machine, word: int, rng: random.Random) -> None:
+def aim(machine: Machine, word: int, rng: random.Random) -> None:
     """Lead most jumps to words and most accesses to aligned addresses of memory."""
     name = reference.decode(word)
     base = reference.bits(word, 19, 15)
@@ -222,3 +229,25 @@ def dearest(rng: random.Random) -> dict[str, tuple[bytes, bytes]]:
         apply(machine, effect)
         found[kind] = (proof, machine.hash())
     return found
+
+
+class Probe:
+    """One instruction at one place, stepped with many registers: no memory is hashed again."""
+
+    def __init__(
+        self, contracts: Contracts, word: int, rng: random.Random, pc: int = 0x7800_0040
+    ) -> None:
+        self._contracts = contracts
+        self._machine = Machine(registers=[0] + [rng.getrandbits(64) for _ in range(31)], pc=pc)
+        self._label = f"{word:#010x} ({reference.decode(word)})"
+        settle(self._machine, word, rng)
+
+    def check(self, registers: Mapping[int, int]) -> Effect:
+        """Step with these registers, compare; what it did."""
+        machine = dataclasses.replace(self._machine, registers=list(self._machine.registers))
+        for number, content in registers.items():
+            machine.registers[number] = content % 2**64
+        effect = reference.step(machine)
+        assert effect.access is None
+        expect(self._contracts, machine, effect, f"{self._label} {registers}")
+        return effect

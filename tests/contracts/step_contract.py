@@ -1,4 +1,6 @@
-"""The step contract in an EVM: revm where it can be had (30,000 steps a second), else py-evm."""
+"""The step contract in an EVM: revm makes 30,000 steps a second, py-evm has nothing in common with
+it and is slow. What sweeps needs revm, which has no wheel for the newest Pythons.
+"""
 
 import re
 from typing import Any
@@ -10,7 +12,7 @@ from provenue.settlement.artifacts import compile_contract
 
 try:
     import pyrevm
-except ImportError:  # no wheel for newer Pythons
+except ImportError:
     pyrevm = None
 
 SELECTOR = naive.keccak(b"step(bytes)")[:4]
@@ -67,13 +69,14 @@ class RevmStep:
 
 
 class PyEvmStep:
-    """The same under py-evm, which is slow and has another secp256k1."""
+    """The same under py-evm; `gas_used` is what the execution of the last step took."""
 
     def __init__(self, bytecode: bytes) -> None:
         import boa
 
         self._env = boa.env
         self._address = boa.env.deploy_code(bytecode=bytecode)[0]
+        self.gas_used = 0
 
     def step(self, witness: bytes, gas: int = GAS_DEFAULT) -> bytes:
         """The hash of the next state."""
@@ -82,9 +85,7 @@ class PyEvmStep:
     def call(self, data: bytes, gas: int = GAS_DEFAULT) -> bytes:
         """Any call."""
         done: Any = self._env.execute_code(self._address, data=data, gas=gas)
+        self.gas_used = int(done.get_gas_used())
         if done.is_error:
             raise RefusedError(reason_of(done.output))
         return bytes(done.output)
-
-
-StepContract = PyEvmStep if pyrevm is None else RevmStep

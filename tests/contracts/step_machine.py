@@ -28,6 +28,12 @@ class Memory:
     def __init__(self) -> None:
         self._nodes: dict[tuple[int, int], bytes] = {}
 
+    def copy(self) -> "Memory":
+        """The same memory, to be changed by itself."""
+        other = Memory()
+        other._nodes = dict(self._nodes)
+        return other
+
     def node(self, height: int, index: int) -> bytes:
         return self._nodes.get((height, index)) or naive.zero(height)
 
@@ -59,9 +65,11 @@ class Memory:
                 self._nodes[height, index] = naive.keccak(b"".join(below))
 
     def hide(self, address: int, rng: random.Random) -> None:
-        """Put unknown subtrees beside the path of an address wherever there are only zeros."""
+        """Put bytes into the neighbouring leaf, and unknown subtrees beside the path from there up,
+        wherever there are only zeros. The block of 1,024 bytes around stays known.
+        """
         index = address // LEAF_BYTES
-        for height in range(HEIGHT):
+        for height in (0, *range(5, HEIGHT)):
             self._nodes.setdefault((height, (index >> height) ^ 1), rng.randbytes(32))
         self.write(address, self.read(address, 1))
 
@@ -100,6 +108,18 @@ class Machine:
 
     def fetches(self) -> bool:
         return self.status == RUNNING and self.pc < self.end_of_text
+
+
+def unpack(state: bytes, memory: Memory) -> Machine | None:
+    """The machine of a state over this memory (its root is not compared); None if the state is not
+    canonical.
+    """
+    registers = [int.from_bytes(state[i : i + 8], "big") for i in range(32, 288, 8)]
+    status = int.from_bytes(state[288:304], "big")
+    end, pc = int.from_bytes(state[304:312], "big"), int.from_bytes(state[312:], "big")
+    if registers[0] or status > TRAPPED or pc % 4 or end % 4096 or end > QUARTER_BYTES:
+        return None
+    return Machine(memory, registers, pc, end, status)
 
 
 def pack_registers(four: Sequence[int]) -> bytes:
