@@ -137,7 +137,7 @@ def _register_shift(number: uint256) -> uint256:
 @internal
 @pure
 def _with_register(
-    state: uint256[WORDS], number: uint256, number_value: uint256
+    state: uint256[WORDS], number: uint256, content: uint256
 ) -> uint256[WORDS]:
     """
     @notice The state with a register set; x0 stays zero.
@@ -147,7 +147,7 @@ def _with_register(
     if number != 0:
         above: uint256 = self._register_shift(number)
         index: uint256 = unsafe_add(1, number >> 2)
-        changed[index] = (state[index] & ~(M64 << above)) | (number_value << above)
+        changed[index] = (state[index] & ~(M64 << above)) | (content << above)
     return changed
 
 
@@ -165,9 +165,9 @@ def _stopped(state: uint256[WORDS], status: uint256) -> uint256[WORDS]:
 @internal
 @pure
 def _retired(
-    state: uint256[WORDS], rd: uint256, number_value: uint256, next_pc: uint256
+    state: uint256[WORDS], rd: uint256, content: uint256, next_pc: uint256
 ) -> uint256[WORDS]:
-    changed: uint256[WORDS] = self._with_register(state, rd, number_value)
+    changed: uint256[WORDS] = self._with_register(state, rd, content)
     changed[STATUS_WORD] = (state[STATUS_WORD] & ~M64) | next_pc
     return changed
 
@@ -324,8 +324,8 @@ def _store(
         return self._stopped(state, c.STATUS_TRAPPED)
     self._check_length(len(witness), LEAF_END)
     leaf: uint256 = self._proven_leaf(witness, FETCH_END, place, state[0])
-    number_value: uint256 = self._register(state, rv64._rs2(word))
-    node: bytes32 = convert(leaves._stored(leaf, place, size, number_value), bytes32)
+    content: uint256 = self._register(state, rv64._rs2(word))
+    node: bytes32 = convert(leaves._stored(leaf, place, size, content), bytes32)
     siblings: uint256 = FETCH_END + c.LEAF_BYTES
     root: bytes32 = leaves._root(witness, siblings, node, place, leaves.LEAF_HEIGHT)
     changed: uint256[WORDS] = self._retired(state, 0, 0, self._next_pc(state))

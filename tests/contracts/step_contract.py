@@ -2,7 +2,9 @@
 it and is slow. What sweeps needs revm, which has no wheel for the newest Pythons.
 """
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from eth_abi import decode, encode
@@ -17,7 +19,9 @@ except ImportError:
 
 SELECTOR = naive.keccak(b"step(bytes)")[:4]
 CALLER = "0x" + "11" * 20
-CODEGENS = ("legacy", "venom")
+# A folder with other sources of the contract: for mutants, by the first compiler only.
+SOURCE = os.environ.get("PROVENUE_STEP_SOURCE")
+CODEGENS = ("legacy", "venom") if SOURCE is None else ("legacy",)
 GAS_DEFAULT = 30_000_000
 
 
@@ -32,7 +36,8 @@ def calldata(witness: bytes) -> bytes:
 
 def bytecode_of(codegen: str) -> bytes:
     """Creation code by one compiler, remembered on disk by content."""
-    return compile_contract("StepVerifier", experimental_codegen=codegen == "venom").bytecode
+    source = "StepVerifier" if SOURCE is None else Path(SOURCE) / "StepVerifier.vy"
+    return compile_contract(source, experimental_codegen=codegen == "venom").bytecode
 
 
 def reason_of(output: bytes) -> str:
