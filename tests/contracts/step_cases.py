@@ -87,10 +87,18 @@ def encode_s(name: str, rs1: int, rs2: int, offset: int) -> int:
     return encode(name, rs1=rs1, rs2=rs2) | (offset & 31) << 7 | (offset >> 5 & 127) << 25
 
 
-def settle(machine: Machine, word: int, rng: random.Random, data: bytes | None = None) -> Effect:
+def settle(
+    machine: Machine,
+    word: int,
+    rng: random.Random,
+    data: bytes | None = None,
+    *,
+    hide: bool = True,
+) -> Effect:
     """Put an instruction, memory around it and under its access; what the step then does.
 
-    `data` is what an access finds at its address; random bytes without.
+    `data` is what an access finds at its address; random bytes without. `hide` puts subtrees that
+    nobody knows beside it, so that no part of a witness is zeros.
     """
     machine.put_word(word)
     effect = reference.step(machine)
@@ -99,8 +107,10 @@ def settle(machine: Machine, word: int, rng: random.Random, data: bytes | None =
         found = rng.randbytes(size) if data is None else data
         if not address <= machine.pc < address + size:
             machine.memory.write(address, found)
-        machine.memory.hide(address, rng)
-    machine.memory.hide(machine.pc, rng)
+        if hide:
+            machine.memory.hide(address, rng)
+    if hide:
+        machine.memory.hide(machine.pc, rng)
     return reference.step(machine)
 
 
@@ -139,7 +149,7 @@ def run(
     return effect
 
 
-def random_machine(rng: random.Random) -> tuple[Machine, Effect]:
+def random_machine(rng: random.Random, *, hide: bool = True) -> tuple[Machine, Effect]:
     """Any canonical state with its memory, and what its step does."""
     machine = Machine(registers=[0] + [value(rng) for _ in range(31)])
     machine.end_of_text = rng.choice((0x7801_0000, rng.randrange(2**22 + 1) * 4096, QUARTER_BYTES))
@@ -152,18 +162,20 @@ def random_machine(rng: random.Random) -> tuple[Machine, Effect]:
     if not machine.fetches():
         return machine, reference.step(machine)
     if rng.random() < 0.08:
-        return machine, _call(machine, rng)
+        return machine, _call(machine, rng, hide)
     mask, match = reference.PATTERNS[rng.choice(MEMORY if rng.random() < 0.25 else ORDINARY)]
     word = rng.getrandbits(32) & ~mask | match
     if rng.random() < 0.1:
         word ^= 1 << rng.randrange(32)
     aim(machine, word, rng)
-    return machine, settle(machine, word, rng)
+    return machine, settle(machine, word, rng, hide=hide)
 
 
 def aim(machine: Machine, word: int, rng: random.Random) -> None:
-    """Lead most jumps to words and most accesses to aligned addresses of memory."""
-    name = reference.decode(word)
+    """Lead most jumps to words and most accesses to aligned addresses of memory; words that are
+    almost accesses too, so that nothing but their encoding is at fault.
+    """
+    name = reference.decode(word) or {0x03: "ld", 0x23: "sd"}.get(word & 127)
     base = reference.bits(word, 19, 15)
     if name is None or base == 0 or rng.random() < 0.2:
         return
@@ -179,7 +191,7 @@ def aim(machine: Machine, word: int, rng: random.Random) -> None:
         machine.registers[base] = machine.registers[reference.bits(word, 24, 20)]
 
 
-def _call(machine: Machine, rng: random.Random) -> Effect:
+def _call(machine: Machine, rng: random.Random, hide: bool) -> Effect:
     """An ecall, mostly a good one."""
     machine.registers[17] = rng.choice((*NUMBERS, *NUMBERS, value(rng)))
     if rng.random() < 0.8:
@@ -190,7 +202,7 @@ def _call(machine: Machine, rng: random.Random) -> Effect:
         # Small numbers are in range: half of all r are on the curve.
         v, r, s = rng.choice((27, 28)), rng.randrange(1, 2**250), rng.randrange(1, 2**250)
         data = rng.randbytes(32) + b"".join(n.to_bytes(32, "big") for n in (v, r, s))
-    return settle(machine, reference.PATTERNS["ecall"][1], rng, data)
+    return settle(machine, reference.PATTERNS["ecall"][1], rng, data, hide=hide)
 
 
 def tally(effects: Iterable[tuple[Machine, Effect]]) -> Counter[str]:

@@ -6,7 +6,7 @@ are written out again here on purpose.
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tests.contracts import naive
 
@@ -73,12 +73,40 @@ class Memory:
             self._nodes.setdefault((height, (index >> height) ^ 1), rng.randbytes(32))
         self.write(address, self.read(address, 1))
 
+    def leaves(self) -> Iterator[tuple[int, bytes]]:
+        """Address and bytes of every leaf that is known."""
+        for (height, index), node in self._nodes.items():
+            if height == 0:
+                yield index * LEAF_BYTES, node
+
+    def learn(self, address: int, size: int, part: bytes) -> None:
+        """Take over bytes and siblings of a part of a witness (`part` gives them)."""
+        height = (size // LEAF_BYTES).bit_length() - 1
+        siblings = part[size:]
+        for h in range(height, HEIGHT):
+            place = (h, (address // LEAF_BYTES >> h) ^ 1)
+            sibling = siblings[LEAF_BYTES * (h - height) :][:LEAF_BYTES]
+            self._nodes.setdefault(place, sibling)
+        self.write(address, part[:size])
+
     def part(self, address: int, size: int) -> bytes:
         """The `size` bytes (a power of two, at least a leaf) around an address; their siblings."""
         height = (size // LEAF_BYTES).bit_length() - 1
         index = address // size
         siblings = [self.node(h, (index >> (h - height)) ^ 1) for h in range(height, HEIGHT)]
         return self.read(index * size, size) + b"".join(siblings)
+
+
+class Root(Memory):
+    """Memory of which only the root is known."""
+
+    def __init__(self, root: bytes) -> None:
+        super().__init__()
+        self._root = root
+
+    @property
+    def root(self) -> bytes:
+        return self._root
 
 
 @dataclasses.dataclass

@@ -148,7 +148,6 @@ MUTANTS = [
          "        return self._op_32(f3, f7, a,",
          "f3 == 1 or f3 == 5:\n        return self._op_32(f3, f7 & 126, a,"),
         ("bit 25 of W shifts is a division", " and f7 != F7_MULDIV:", ":"),
-        ("W shifts with any f3", "if (f3 == 1 or f3 == 5) and f7", "if f7"),
         ("f7 of register forms is two bits", "    if f7 == F7_BASE:\n        if f3 == 0:  # add",
          "    if f7 & 33 == F7_BASE:\n        if f3 == 0:  # add"),
         ("mulw family has mulhw", "f7 == F7_MULDIV and f3 == 0:  # mulw",
@@ -301,12 +300,15 @@ def killer(mutant: Mutant) -> str | None:
     """The test that fails on the mutant; None when all pass."""
     with tempfile.TemporaryDirectory() as name:
         write(mutant, Path(name))
+        # What `make test` runs, also when a worker of a longer run asks.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        environment |= {"PROVENUE_STEP_SOURCE": name, "PROVENUE_STEPS": "1000"}
         files = [f"tests/contracts/test_step_{test}.py" for test in TESTS]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider",
              "-k", "not another_evm", *files],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=1_800,
-            env={**os.environ, "PROVENUE_STEP_SOURCE": name},
+            env=environment,
         )  # fmt: skip
     found = re.search(r"^FAILED tests/contracts/(\S+)", done.stdout, flags=re.MULTILINE)
     if done.returncode == 0:

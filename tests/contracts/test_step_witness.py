@@ -20,6 +20,7 @@ from tests.contracts.step_machine import (
     TRAPPED,
     Machine,
     Memory,
+    Root,
     unpack,
     witness,
 )
@@ -87,18 +88,6 @@ def test_witness_has_its_length_and_no_other(
             assert reason.startswith("step: "), f"{len(other)} bytes: {reason}"
     for length in (3_201, 3_232, 10_000):
         assert None not in refusals(step_contracts, proof + bytes(length - len(proof)))
-
-
-class Root(Memory):
-    """Memory of which only the root is known."""
-
-    def __init__(self, root: bytes) -> None:
-        super().__init__()
-        self._root = root
-
-    @property
-    def root(self) -> bytes:
-        return self._root
 
 
 def accepted(state: bytes, parts: bytes, memory: Memory) -> bytes | None:
