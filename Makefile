@@ -1,6 +1,7 @@
 # Everything runs in .venv, which each target sets up when it has to (tools/bootstrap).
 #   make run ARGS="--seconds 60"   the whole venue on this machine
 #   make test | test-quick         all tests | those that take less than two minutes together
+#   make conformance               the machine's step on the chain and off it, the long way
 #   make lint                      ruff, mypy, layer boundaries, tree rules
 #   make guest                     the program as RV64IM ELFs, one per preset, in build/guest/
 #   make generate                  rewrite what is generated from protocol/
@@ -9,8 +10,9 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 ARGS ?=
 WORKERS ?= 2
+STEPS ?= 10000
 
-.PHONY: run test test-quick lint guest generate setup clean
+.PHONY: run test test-quick conformance lint guest generate setup clean
 .DEFAULT_GOAL := setup
 
 setup:
@@ -25,6 +27,10 @@ test: setup
 
 test-quick: setup
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+conformance: setup
+	PROVENUE_STEPS=$(STEPS) $(PY) -m pytest -n $(WORKERS) --dist loadgroup \
+		$(wildcard tests/contracts/test_step_*.py) tests/machine $(ARGS)
 
 lint: setup
 	$(PY) -m ruff check .

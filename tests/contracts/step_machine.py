@@ -87,7 +87,7 @@ class Memory:
             place = (h, (address // LEAF_BYTES >> h) ^ 1)
             sibling = siblings[LEAF_BYTES * (h - height) :][:LEAF_BYTES]
             self._nodes.setdefault(place, sibling)
-        self.write(address, part[:size])
+        self.write(address // size * size, part[:size])
 
     def part(self, address: int, size: int) -> bytes:
         """The `size` bytes (a power of two, at least a leaf) around an address; their siblings."""
