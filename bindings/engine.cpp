@@ -133,6 +133,7 @@ Applied apply_span(native::Engine& engine, std::span<const uint8_t> data,
                    const std::vector<uint64_t>& offsets, std::span<const uint8_t> from_inbox,
                    Arrival arrival, bool want_roots) {
     Applied done;
+    engine.take_roots();  // what a call that broke off may have left
     for (size_t i = 0; i < from_inbox.size(); ++i) {
         arrival.from_inbox = from_inbox[i] != 0;
         try {
@@ -145,8 +146,9 @@ Applied apply_span(native::Engine& engine, std::span<const uint8_t> data,
         const auto events = engine.events();
         done.events.insert(done.events.end(), events.begin(), events.end());
         done.event_ends.push_back(done.events.size());
-        if (want_roots) done.roots.push_back(engine.root());
+        if (want_roots) engine.commit_root();
     }
+    done.roots = engine.take_roots();
     return done;
 }
 

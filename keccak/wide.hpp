@@ -17,6 +17,9 @@ void hash_each(const uint8_t* in, size_t bytes, uint8_t* out, size_t count);
 // The same for the 64 bytes of two nodes of a tree.
 void hash_pairs(const uint8_t* in, uint8_t* out, size_t count);
 
+// The same on two threads where that is worth it.
+void hash_pairs_parallel(const uint8_t* in, uint8_t* out, size_t count);
+
 // Whether this build and this CPU have the width; the scalar one is always there.
 bool has_width(Width width);
 Width width();

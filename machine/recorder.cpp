@@ -53,11 +53,12 @@ struct Traced : View {
 
 }  // namespace
 
-void Recorder::begin(uint64_t count) {
+void Recorder::begin(uint64_t count, std::vector<uint8_t>& states) {
   if (machine_.version() != version_) root_ = machine_.memory_root();
   for (unsigned i = 0; i < 32; ++i) set_x(i, machine_.registers()[i]);
-  states_.clear();
-  states_.reserve(count * kStateBytes);
+  states_ = &states;
+  states.clear();
+  states.reserve(count * kStateBytes);
   stores_before_.clear();
   pairs_.clear();
   nodes_.clear();
@@ -71,9 +72,9 @@ void Recorder::note_store(uint64_t address) {
 }
 
 void Recorder::emit(Status status, uint64_t pc) {
-  const size_t at = states_.size();
-  states_.resize(at + kStateBytes);
-  uint8_t* state = states_.data() + at;
+  const size_t at = states_->size();
+  states_->resize(at + kStateBytes);
+  uint8_t* state = states_->data() + at;
   std::memcpy(state + kStateRegisters, registers_.data(), 32 * 8);
   put_status_word(state + kStateWord9, status, machine_.end_of_text(), pc);
   stores_before_.push_back(static_cast<uint32_t>(nodes_.size()));
@@ -106,8 +107,8 @@ void Recorder::make_roots(MemoryTree& tree) {
   std::memcpy(tree.place(kMemoryDepth, 0), root_.data(), kLeafSize);
 }
 
-RunResult Recorder::run(uint64_t count, std::vector<Digest>& hashes) {
-  begin(count);
+RunResult Recorder::run(uint64_t count, std::vector<uint8_t>& states) {
+  begin(count, states);
   const Digest before = root_;
   const Tracing tracing{this};
   const RunResult result = machine_.run_with(
@@ -115,18 +116,20 @@ RunResult Recorder::run(uint64_t count, std::vector<Digest>& hashes) {
       [&](WordView view) { return Traced<WordView>(view, tracing); });
   if (result.event != Event::none && result.steps != 0) emit(result.status, result.pc);
   make_roots(machine_.tree_as_it_is());
-  const size_t made = stores_before_.size();
-  for (size_t i = 0; i < made; ++i) {
+  for (size_t i = 0; i < stores_before_.size(); ++i) {
     const uint32_t stores = stores_before_[i];
-    std::memcpy(states_.data() + i * kStateBytes,
+    std::memcpy(states.data() + i * kStateBytes,
                 stores == 0 ? before.data() : roots_.data() + (stores - 1) * kLeafSize, kLeafSize);
   }
-  const size_t old = hashes.size();
-  hashes.resize(old + made);
-  if (made != 0)
-    keccak::hash_each(states_.data(), kStateBytes, hashes[old].data(), made);
   version_ = machine_.version();
   return result;
+}
+
+std::vector<Digest> hash_states(const std::vector<uint8_t>& states) {
+  std::vector<Digest> hashes(states.size() / kStateBytes);
+  if (!hashes.empty())
+    keccak::hash_each(states.data(), kStateBytes, hashes.data()->data(), hashes.size());
+  return hashes;
 }
 
 }  // namespace provenue::machine

@@ -4,9 +4,11 @@
 #include "machine/recorder.hpp"
 
 #include <algorithm>
+#include <future>
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace provenue::machine {
@@ -26,6 +28,18 @@ void move_groups(std::vector<Digest>& leaves, std::vector<Digest>& groups) {
   leaves.erase(leaves.begin(), leaves.begin() + static_cast<ptrdiff_t>(whole));
   for (unsigned height = 0; height < Trace::kGroupHeight; ++height) row = parents_of(row);
   groups.insert(groups.end(), row.begin(), row.end());
+}
+
+// Hashes states on another thread if they are worth one. They must stay until the future is asked.
+std::future<std::vector<Digest>> hash_beside(const std::vector<uint8_t>& states) {
+  const auto work = [&states] { return hash_states(states); };
+  if (states.size() >= 1024 * kStateBytes) {
+    try {
+      return std::async(std::launch::async, work);
+    } catch (const std::system_error&) {  // no thread to be had
+    }
+  }
+  return std::async(std::launch::deferred, work);
 }
 
 void check_node(unsigned height, uint64_t index) {
@@ -90,26 +104,33 @@ void Trace::run_to(uint64_t step) {
   seen_version_ = machine_.version();
 }
 
-// Hashes of the states behind `position_` up to state `step`, or to where the machine stops.
-void Trace::record_to(uint64_t step, Recorder& recorder, std::vector<Digest>& leaves) {
-  while (position_ < step && machine_.status() == Status::running) {
-    apply_pokes();
-    position_ += recorder.run(steps_to(step), leaves).steps;
-  }
-}
-
 // --- building -----------------------------------------------------------------------------------
 
-void Trace::build() {
+// Hashes of the states behind `position_` up to state `step`, or to where the machine stops. Some
+// thousand states are hashed by a second thread while the next ones are made.
+template <class Take>
+void Trace::record_to(uint64_t step, Take&& take) {
   Recorder recorder(machine_);
-  std::vector<Digest> leaves, groups;
-  while (position_ < kMessageSteps && machine_.status() == Status::running) {
-    record_to(std::min(kMessageSteps, position_ + Recorder::kStepsAtOnce), recorder, leaves);
-    move_groups(leaves, groups);
+  std::vector<uint8_t> states, finished;
+  std::future<std::vector<Digest>> hashes;
+  while (position_ < step && machine_.status() == Status::running) {
+    apply_pokes();
+    position_ += recorder.run(steps_to(std::min(step, position_ + kStepsAtOnce)), states).steps;
+    if (hashes.valid()) take(hashes.get());
+    std::swap(states, finished);
+    hashes = hash_beside(finished);
   }
+  if (hashes.valid()) take(hashes.get());
+}
+
+void Trace::build() {
+  std::vector<Digest> leaves, groups;
+  record_to(kMessageSteps, [&](const std::vector<Digest>& hashes) {
+    leaves.insert(leaves.end(), hashes.begin(), hashes.end());
+    move_groups(leaves, groups);
+  });
   steps_ = position_;
-  const StateBytes stopped = machine_.state();
-  runs_.push_back({steps_, keccak256(stopped)});
+  runs_.push_back({steps_, keccak256(machine_.state())});
   add_late_pokes();
   end_state_ = machine_.state();
   end_quarters_ = machine_.quarter_roots();
@@ -170,9 +191,10 @@ const Digest& Trace::group_node(unsigned height, uint64_t index) {
   if (group != group_ || group_nodes_.empty()) {
     const uint64_t first = group * kGroup;
     run_to(first);
-    Recorder recorder(machine_);
     std::vector<Digest> leaves;
-    record_to(std::min(first + kGroup, steps_), recorder, leaves);
+    record_to(std::min(first + kGroup, steps_), [&](const std::vector<Digest>& hashes) {
+      leaves.insert(leaves.end(), hashes.begin(), hashes.end());
+    });
     seen_version_ = machine_.version();
     pad(leaves, first);
     group_nodes_.assign(1, std::move(leaves));

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "machine/machine.hpp"
-#include "machine/recorder.hpp"
 
 #include <array>
 #include <cstdint>
@@ -26,6 +25,8 @@ class Trace {
   // Nodes are kept from this height on: 2^16 of them at most, and those above.
   static constexpr unsigned kGroupHeight = 8;
   static constexpr uint64_t kGroup = uint64_t{1} << kGroupHeight;
+  // So many states are made at a time: 2.6 MB of them.
+  static constexpr uint64_t kStepsAtOnce = 8192;
 
   // Runs the message that has just begun to its end, over the pokes. The machine must stay alive
   // and belongs to the trace from now on: what it is asked later it finds by running it again, and
@@ -58,7 +59,8 @@ class Trace {
   void apply_pokes();
   uint64_t steps_to(uint64_t step) const;
   void run_to(uint64_t step);
-  void record_to(uint64_t step, Recorder& recorder, std::vector<Digest>& leaves);
+  template <class Take>
+  void record_to(uint64_t step, Take&& take);
   void pad(std::vector<Digest>& leaves, uint64_t first) const;
   const Digest& fixed_leaf(uint64_t index) const;
   Digest fixed_node(unsigned height, uint64_t index) const;

@@ -37,6 +37,9 @@ public:
     void dirty_leaves(std::vector<uint64_t>& offsets) const;
 
     Digest root() { return tree_.root(); }
+    // The roots after many messages, cheaper than one by one: see ImageTree.
+    void commit_root() { tree_.commit(); }
+    std::vector<Digest> take_roots() { return tree_.take_roots(); }
     Digest rehash() const { return tree_.rehash(); }
     std::vector<Digest> proof(uint64_t leaf) { return tree_.proof(leaf); }
     // 4096-byte pages that hold anything but zeros, ascending.

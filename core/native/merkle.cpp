@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace provenue::native {
 
@@ -13,6 +14,8 @@ constexpr size_t kPageBytes = 4096;
 constexpr unsigned kPageHeight = 7;  // a page is 2^7 leaves
 // Pairs hashed in one call: a multiple of every width, and small enough for the first-level cache.
 constexpr size_t kChunk = 64;
+// Of versions that are hashed together: 2 MB of pairs.
+constexpr size_t kVersionNodesMax = 1 << 15;
 
 bool is_zero(const uint8_t* data, size_t bytes) {
     uint64_t any = 0;
@@ -114,6 +117,12 @@ uint64_t nodes_at(uint64_t leaves, unsigned level) {
     return (leaves + (uint64_t{1} << level) - 1) >> level;
 }
 
+// Ascending node numbers become those of their parents, each once.
+void halve(std::vector<uint64_t>& nodes) {
+    for (uint64_t& node : nodes) node /= 2;
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+}
+
 uint64_t nodes_total(uint64_t leaves, unsigned height) {
     uint64_t total = 0;
     for (unsigned level = 1; level <= height; ++level) total += nodes_at(leaves, level);
@@ -206,21 +215,20 @@ void ImageTree::build() {
     }
     for (unsigned level = 1; level <= height_; ++level) {
         update_parents(level, nodes);
-        for (uint64_t& node : nodes) node /= 2;
-        nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+        halve(nodes);
     }
     all_dirty_ = false;
 }
 
 Digest ImageTree::root() {
+    flush();
     if (all_dirty_) build();
     if (!dirty_.empty()) {
         // Sorted, so that what is equal after halving stands side by side.
         std::sort(dirty_.begin(), dirty_.end());
         for (const uint64_t leaf : dirty_) dirty_marks_[leaf / 64] = 0;
         for (unsigned level = 1; level <= height_; ++level) {
-            for (uint64_t& node : dirty_) node /= 2;
-            dirty_.erase(std::unique(dirty_.begin(), dirty_.end()), dirty_.end());
+            halve(dirty_);
             update_parents(level, dirty_);
         }
         dirty_.clear();
@@ -228,6 +236,75 @@ Digest ImageTree::root() {
     Digest root;
     read(height_, 0, root.data());
     return root;
+}
+
+// --- versions ------------------------------------------------------------------------------------
+
+void ImageTree::commit() {
+    if (all_dirty_) {
+        flush();
+        root();
+    }
+    std::sort(dirty_.begin(), dirty_.end());
+    for (const uint64_t leaf : dirty_) dirty_marks_[leaf / 64] = 0;
+    halve(dirty_);
+    for (const uint64_t node : dirty_) {
+        const size_t at = version_pairs_.size();
+        version_pairs_.resize(at + 2 * kLeafBytes);
+        read(0, 2 * node, version_pairs_.data() + at);
+        read(0, 2 * node + 1, version_pairs_.data() + at + kLeafBytes);
+    }
+    version_nodes_.insert(version_nodes_.end(), dirty_.begin(), dirty_.end());
+    version_ends_.push_back(version_nodes_.size());
+    dirty_.clear();
+    if (version_nodes_.size() >= kVersionNodesMax) flush();
+}
+
+std::vector<Digest> ImageTree::take_roots() {
+    flush();
+    return std::exchange(version_roots_, {});
+}
+
+// Hashes the versions' nodes of a level and replaces them by those of the next one. A version's
+// nodes are written to the tree, and then what it needs from beside them is read there: it finds
+// the versions before it and none behind it.
+void ImageTree::lift(unsigned level) {
+    std::vector<uint8_t> digests(version_nodes_.size() * kLeafBytes);
+    keccak::hash_pairs_parallel(version_pairs_.data(), digests.data(), version_nodes_.size());
+    const Digest& zero = zero_root(level);
+    size_t from = 0, kept = 0;
+    for (size_t& end : version_ends_) {
+        for (size_t i = from; i < end; ++i) {
+            const uint8_t* digest = digests.data() + i * kLeafBytes;
+            uint8_t* target =
+                nodes_.data() + (levels_[level].offset + version_nodes_[i]) * kLeafBytes;
+            const bool is_empty = std::memcmp(digest, zero.data(), kLeafBytes) == 0;
+            if (is_empty) std::memset(target, 0, kLeafBytes);
+            else std::memcpy(target, digest, kLeafBytes);
+        }
+        if (level == height_) {
+            read(height_, 0, version_roots_.emplace_back().data());
+            continue;
+        }
+        uint64_t previous = UINT64_MAX;
+        for (; from < end; ++from) {
+            const uint64_t parent = version_nodes_[from] / 2;
+            if (parent == previous) continue;
+            read(level, 2 * parent, version_pairs_.data() + kept * 2 * kLeafBytes);
+            read(level, 2 * parent + 1, version_pairs_.data() + (2 * kept + 1) * kLeafBytes);
+            version_nodes_[kept++] = previous = parent;
+        }
+        end = kept;
+    }
+    version_nodes_.resize(kept);
+}
+
+void ImageTree::flush() {
+    if (version_ends_.empty()) return;
+    for (unsigned level = 1; level <= height_; ++level) lift(level);
+    version_nodes_.clear();
+    version_pairs_.clear();
+    version_ends_.clear();
 }
 
 Digest ImageTree::rehash() const { return merkle_root({image_, image_bytes_}, height_); }

@@ -49,6 +49,11 @@ public:
     void mark_all();
 
     Digest root();
+    // Notes that the image as it is now is a version whose root will be asked for: cheaper than
+    // root(), because the versions of many messages are hashed together, level by level.
+    void commit();
+    // The roots of all versions since the last call, in order.
+    std::vector<Digest> take_roots();
     Digest rehash() const;
     // The siblings of a leaf, the lowest first: `height` digests. Brings the tree up to date.
     std::vector<Digest> proof(uint64_t leaf);
@@ -66,6 +71,8 @@ private:
     const uint8_t* stored(unsigned level, uint64_t index) const;
     void read(unsigned level, uint64_t index, uint8_t out[32]) const;
     void build();
+    void flush();
+    void lift(unsigned level);
     void update_parents(unsigned level, std::span<const uint64_t> parents);
     void hash_chunk(unsigned level, std::span<const uint64_t> parents);
 
@@ -77,6 +84,13 @@ private:
     std::vector<uint64_t> dirty_;         // leaves, each once, in any order
     std::vector<uint64_t> dirty_marks_;   // one bit per leaf of the extent
     bool all_dirty_ = false;
+
+    // Versions that are noted and not hashed yet: the nodes of level 1 above what each changed,
+    // ascending, and the two leaves below each node; in one row for all versions.
+    std::vector<uint64_t> version_nodes_;
+    std::vector<uint8_t> version_pairs_;
+    std::vector<size_t> version_ends_;  // in version_nodes_
+    std::vector<Digest> version_roots_;  // of those that are hashed
 };
 
 }  // namespace provenue::native

@@ -72,6 +72,58 @@ void check_image_tree() {
     expect(tree.page_is_zero(0) && !tree.page_is_zero(4), "page is not zero", 4);
 }
 
+// Versions that are committed have the roots that they would have had one by one.
+void check_versions() {
+    std::vector<uint8_t> image(kImageBytes);
+    ImageTree tree(image.data(), kImageBytes, kHeight);
+    std::vector<Digest> expected;
+    const auto commit = [&] {
+        tree.commit();
+        expected.push_back(merkle_root(image, kHeight));
+    };
+    for (uint64_t round = 0; round < 300; ++round) {
+        const bool zero = round % 5 == 4;
+        for (uint64_t i = random_below(round % 7 == 0 ? 1 : 30); i > 0; --i)
+            write(image, tree, zero);
+        commit();
+        if (random_below(20) == 0) commit();  // nothing changed
+        if (random_below(40) == 0) {          // everything may have changed
+            image[random_below(kImageBytes)] ^= 1;
+            tree.mark_all();
+        }
+        if (random_below(40) == 0) {  // asking for the root in between
+            write(image, tree, zero);
+            expect(tree.root() == merkle_root(image, kHeight), "root behind versions", round);
+        }
+        if (random_below(50) != 0 && round != 299) continue;
+        const std::vector<Digest> roots = tree.take_roots();
+        expect(roots == expected, "roots of versions", round);
+        expected.clear();
+        for (uint64_t page = 0; page < kImageBytes / 4096; ++page) {
+            bool any = false;
+            for (uint64_t i = 0; i < 4096; ++i) any = any || image[page * 4096 + i] != 0;
+            tree.root();
+            expect(tree.page_is_zero(page) != any, "page is zero", page);
+        }
+    }
+    expect(tree.take_roots().empty(), "roots are taken once", 0);
+}
+
+void check_many_versions() {
+    std::vector<uint8_t> image(kImageBytes);
+    ImageTree tree(image.data(), kImageBytes, kHeight);
+    std::vector<Digest> expected;
+    for (uint64_t round = 0; round < 1200; ++round) {  // more than are hashed at a time
+        for (uint64_t i = 0; i < 60; ++i) write(image, tree, false);
+        tree.commit();
+        if (round % 100 == 0) expected.push_back(merkle_root(image, kHeight));
+    }
+    const std::vector<Digest> roots = tree.take_roots();
+    expect(roots.size() == 1200, "as many roots as versions", roots.size());
+    for (size_t i = 0; i < expected.size() && roots.size() == 1200; ++i)
+        expect(roots[100 * i] == expected[i], "one of many versions", i);
+}
+
 void check_unmarked_write_shows() {
     std::vector<uint8_t> image(kImageBytes);
     ImageTree tree(image.data(), kImageBytes, kHeight);
@@ -98,6 +150,8 @@ void check_claim_tree() {
 
 int main() {
     check_image_tree();
+    check_versions();
+    check_many_versions();
     check_unmarked_write_shows();
     check_claim_tree();
     return failures == 0 ? 0 : 1;
