@@ -342,13 +342,14 @@ async def test_the_house_and_liquidations_reach_the_books(tmp_path: Path) -> Non
         await api.call(
             "public/subscribe", channels=[f"book.{PERPETUAL}.raw", f"trades.{PERPETUAL}.raw"]
         )
-        # Trader 0 goes long with nearly all it has; trader 2 quotes far below.
+        # Trader 0 goes long with nearly all it has; trader 2 quotes below the next mark, above the
+        # price at which trader 0 is bankrupt (a liquidation order goes no further, 6.3).
         for _ in range(3):
             size = 12_000_000
             await api.call("private/buy", **order_params(gateway.signers[0], BUY, size, 25_000))
             await api.call("private/sell", **order_params(gateway.signers[1], SELL, size, 25_000))
-        await api.call("private/buy", **order_params(gateway.signers[2], BUY, 3_000_000, 22_000))
-        await gateway.set_price(225_000_000)
+        await api.call("private/buy", **order_params(gateway.signers[2], BUY, 3_000_000, 22_900))
+        await gateway.set_price(230_000_000)
         await settle([api])
         liquidations = 0
         for notification in api.drain():
