@@ -5,10 +5,10 @@
 
 #include "machine/decode.hpp"
 #include "machine/elf.hpp"
+#include "machine/event.hpp"
 #include "machine/keccak.hpp"
 #include "machine/memory.hpp"
 #include "machine/state.hpp"
-#include "machine/step.hpp"
 #include "machine/witness.hpp"
 
 #include <array>
