@@ -55,7 +55,7 @@ uint32_t random_word() {
   return one_in(30) ? word ^ uint32_t{1} << below(32) : word;
 }
 
-// A word that retires wherever x2 and x3 point to the middle of a writable page, and writes neither:
+// A word that retires wherever x2 and x3 point to the middle of a writable page, writes neither:
 // such text runs long.
 uint32_t tame_word() {
   static constexpr uint32_t kOpcodes[] = {0x13, 0x13, 0x13, 0x1B, 0x33, 0x33, 0x3B, 0x37,
@@ -107,7 +107,7 @@ bool fake_recover(void*, const uint8_t in[128], uint8_t out[32]) {
 }
 constexpr Recover kRecover{fake_recover, nullptr};
 
-// --- one program with its memory, on two machines -------------------------------------------------
+// --- one program with its memory, on two machines -----------------------------------------------
 
 struct World {
   Machine machine, twin;
@@ -190,7 +190,7 @@ struct World {
   }
 };
 
-// --- the checks -----------------------------------------------------------------------------------
+// --- the checks ---------------------------------------------------------------------------------
 
 struct Counts {
   std::map<Event, uint64_t> events;
@@ -301,7 +301,8 @@ int main() {
     return 1;
   }
   for (const auto& [event, count] : counts.events)
-    std::printf("event %d: %llu\n", static_cast<int>(event), static_cast<unsigned long long>(count));
+    std::printf("event %d: %llu\n", static_cast<int>(event),
+                static_cast<unsigned long long>(count));
   std::printf("%llu states; %zu operations retired; flips: %llu refused, %llu another state; "
               "%llu long runs\n", static_cast<unsigned long long>(states), counts.ops.size(),
               static_cast<unsigned long long>(counts.flips_refused),

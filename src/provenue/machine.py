@@ -45,6 +45,7 @@ __all__ = [
     "Poke",
     "Program",
     "RunResult",
+    "Snapshot",
     "Status",
     "StepRecord",
     "Trace",
@@ -58,6 +59,7 @@ __all__ = [
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 ElfError = _native.ElfError
+Snapshot = _native.Snapshot
 
 CONSTANTS: dict[str, int] = dict(_native.machine_constants)
 """What the machine was built with, by the names of protocol/constants.toml."""
@@ -236,6 +238,17 @@ class Machine:
     def rewind(self) -> None:
         """Go back to the start state of the message, the image included."""
         self._native.rewind()
+
+    def snapshot(self) -> Snapshot:
+        """Keep the present state of the message, to come back to."""
+        return self._native.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back (or forward) to a snapshot, as often as wanted.
+
+        RuntimeError when since then anybody but the guest wrote: the host, a poke, another message.
+        """
+        self._native.restore(snapshot)
 
     def poke(self, address: int, data: BytesLike) -> None:
         """Write anywhere, even into text or input, in the name of a broken machine.
