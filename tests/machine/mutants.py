@@ -263,7 +263,7 @@ class Workshop:
             return None
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         if failed:
-            return failed[0].split()[1].removeprefix("tests/machine/")
+            return failed[0].split()[1].removeprefix("tests/machine/").partition("[")[0]
         return f"(ended with status {done.returncode})"
 
     def with_mutant(self, mutant: Mutant) -> str | None:
