@@ -2,6 +2,7 @@
 #   make run ARGS="--seconds 60"   the whole venue on this machine
 #   make test | test-quick         all tests | those that take less than two minutes together
 #   make conformance               the machine's step on the chain and off it, the long way
+#   make disputes                  the model of disputes, thousands of runs and every small play
 #   make lint                      ruff, mypy, layer boundaries, tree rules
 #   make guest                     the program as RV64IM ELFs, one per preset, in build/guest/
 #   make generate                  rewrite what is generated from protocol/
@@ -11,8 +12,9 @@ PY := .venv/bin/python
 ARGS ?=
 WORKERS ?= 2
 STEPS ?= 10000
+RUNS ?= 4000
 
-.PHONY: run test test-quick conformance lint guest generate setup clean
+.PHONY: run test test-quick conformance disputes lint guest generate setup clean
 .DEFAULT_GOAL := setup
 
 setup:
@@ -31,6 +33,10 @@ test-quick: setup
 conformance: setup
 	PROVENUE_STEPS=$(STEPS) $(PY) -m pytest -n $(WORKERS) --dist loadgroup \
 		$(wildcard tests/contracts/test_step_*.py) tests/machine $(ARGS)
+
+disputes: setup
+	PROVENUE_RUNS=$(RUNS) $(PY) -m pytest -n $(WORKERS) -rP tests/disputes/test_random.py $(ARGS)
+	$(PY) -m tests.disputes.exhaustive
 
 lint: setup
 	$(PY) -m ruff check .

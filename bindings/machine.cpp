@@ -142,14 +142,13 @@ nb::bytes decode_words(nb::handle words) {
   if (bytes.size() % 4 != 0)
     throw std::invalid_argument("machine.decode: words: expected a multiple of 4 bytes, was " +
                                 std::to_string(bytes.size()));
-  std::vector<Instruction> decoded(bytes.size() / 4);
-  for (size_t i = 0; i < decoded.size(); ++i) {
+  std::vector<uint8_t> ops(bytes.size() / 4);
+  for (size_t i = 0; i < ops.size(); ++i) {
     uint32_t word;
     std::memcpy(&word, bytes.data() + 4 * i, 4);
-    decoded[i] = decode(word);
+    ops[i] = static_cast<uint8_t>(decode(word).op);
   }
-  return to_bytes(reinterpret_cast<const uint8_t*>(decoded.data()),
-                  decoded.size() * sizeof(Instruction));
+  return to_bytes(ops.data(), ops.size());
 }
 
 nb::dict constants() {

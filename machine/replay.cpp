@@ -1,7 +1,5 @@
 #include "machine/witness.hpp"
 
-#include "machine/step.hpp"
-
 #include <cstring>
 #include <string>
 
