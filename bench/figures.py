@@ -4,6 +4,7 @@
     root     what the state root after every message adds
     p1       engine and guest side by side, messages per second
     guest    guest instructions of each kind of message that was accepted
+    trace    what the instruction tree of a message takes
     watch    what a watcher takes for a batch, from its bytes to the claim root (wall time)
 
 The workload is the one of the sequencer's tests: 24 traders on a perpetual and a spot pair, orders
@@ -28,16 +29,26 @@ sys.path.insert(0, str(ROOT))
 
 from tests.sequencer.world import DOMAIN, World  # noqa: E402
 
-from provenue._generated.constants import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX  # noqa: E402
+from provenue._generated.constants import (  # noqa: E402
+    BATCH_BYTES_MAX,
+    BATCH_MESSAGES_MAX,
+    HEADER_BASE,
+    INBOX_BASE,
+    INPUT_BASE,
+    MESSAGE_INSTRUCTIONS_MAX,
+)
 from provenue.engine import (  # noqa: E402
     Engine,
     claim_root,
+    guest_elf,
     keccak256,
     keccak_width,
     pack,
     preverify,
+    recover_callback,
     recover_counters,
 )  # fmt: skip
+from provenue.machine import Machine, Status, Trace  # noqa: E402
 from provenue.p1 import BatchCheck, Twin  # noqa: E402
 from provenue.sequencer.recovery import STAMPED_KINDS  # noqa: E402
 from provenue.watcher.archive import ArchivedBatch  # noqa: E402
@@ -52,6 +63,7 @@ from provenue.wire import (  # noqa: E402
     decode,
     decode_events,
     encode_posted,
+    encode_slot,
     input_root,
     sign_digest,
 )  # fmt: skip
@@ -314,9 +326,41 @@ def show_watch(flow: Flow, repeat: int) -> None:
         )
 
 
+def show_trace(flow: Flow, _repeat: int) -> None:
+    """The instruction tree of every 25th message; two threads, so CPU time is above the wall's."""
+    machine = Machine()
+    machine.load_elf(guest_elf(PRESET))
+    machine.set_recover(recover_callback())
+    times: list[tuple[int, float, float]] = []
+    number = 0
+    for header, items, posted in _batches(flow):
+        machine.clear_input()
+        machine.set_input(0, posted)
+        machine.set_input(HEADER_BASE - INPUT_BASE, header.encode())
+        machine.set_input(INBOX_BASE - INPUT_BASE, b"".join(map(encode_slot, items)))
+        for index in range(len(items) + int.from_bytes(posted[:4], "big")):
+            machine.begin_message(index, header.sequence_first)
+            number += 1
+            if number % 25 == 0:
+                machine.machine_hash()  # the image's tree is that of the message before
+                wall_s, cpu_s = time.perf_counter(), time.process_time()
+                trace = Trace(machine)
+                wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+                times.append((trace.steps, wall_s * 1e3, cpu_s * 1e3))
+            else:
+                machine.run(MESSAGE_INSTRUCTIONS_MAX)
+            if machine.status is not Status.HALTED:
+                machine.rollback_image()
+    times.sort()
+    print(f"{len(times)} messages of {number}")
+    for name, at in (("median", len(times) // 2), ("p99", len(times) * 99 // 100), ("largest", -1)):
+        steps, wall_ms, cpu_ms = times[at]
+        print(f"{name:<8} {steps:>9,} steps {wall_ms:6.1f} ms on the wall, {cpu_ms:6.1f} ms of CPU")
+
+
 SHOWS = {
     "engine": show_engine, "root": show_root, "p1": show_p1, "guest": show_guest,
-    "watch": show_watch,
+    "trace": show_trace, "watch": show_watch,
 }  # fmt: skip
 
 

@@ -142,13 +142,14 @@ nb::bytes decode_words(nb::handle words) {
   if (bytes.size() % 4 != 0)
     throw std::invalid_argument("machine.decode: words: expected a multiple of 4 bytes, was " +
                                 std::to_string(bytes.size()));
-  std::vector<uint8_t> ops(bytes.size() / 4);
-  for (size_t i = 0; i < ops.size(); ++i) {
+  std::vector<Instruction> decoded(bytes.size() / 4);
+  for (size_t i = 0; i < decoded.size(); ++i) {
     uint32_t word;
     std::memcpy(&word, bytes.data() + 4 * i, 4);
-    ops[i] = static_cast<uint8_t>(decode(word).op);
+    decoded[i] = decode(word);
   }
-  return to_bytes(ops.data(), ops.size());
+  return to_bytes(reinterpret_cast<const uint8_t*>(decoded.data()),
+                  decoded.size() * sizeof(Instruction));
 }
 
 nb::dict constants() {

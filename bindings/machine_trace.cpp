@@ -170,6 +170,15 @@ void bind_trace(nb::module_& m, nb::class_<PyMachine>& c) {
     const Buffer buffer(state);
     Use(s)->set_state(state_of(buffer));
   }, nb::arg("state"));
+  nb::class_<machine::Snapshot>(m, "Snapshot");
+  c.def("snapshot", [](PyMachine& s) {
+    Use use(s);
+    return unlocked([&] { return use->snapshot(); });
+  });
+  c.def("restore", [](PyMachine& s, const machine::Snapshot& snapshot) {
+    Use use(s);
+    unlocked([&] { use->restore(snapshot); });
+  }, nb::arg("snapshot"));
   c.def("poke", [](PyMachine& s, uint64_t address, nb::handle data) {
     const Buffer buffer(data);
     Use(s)->poke(address, buffer.bytes());

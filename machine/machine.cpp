@@ -5,6 +5,7 @@
 #include "machine/run.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -19,7 +20,7 @@ constexpr uint64_t kPredecodedMax = uint64_t{1} << 26;
 
 void Machine::load_elf(std::span<const uint8_t> file) {
   const Program program = parse_elf(file);
-  ++version_;
+  touch();
   loaded_ = begun_ = false;
   status_ = Status::halted;
   memory_.load_program(program);
@@ -64,17 +65,24 @@ void Machine::decode_again(uint64_t address, uint64_t size) {
   }
 }
 
+// Somebody else than the guest writes. No two machines share an epoch.
+void Machine::touch() {
+  static std::atomic<uint64_t> last{0};
+  ++version_;
+  epoch_ = ++last;
+}
+
 void Machine::set_recover(RecoverFunction function, void* context) {
   recover_ = {function, context};
 }
 
 void Machine::set_image(uint64_t offset, std::span<const uint8_t> data) {
-  ++version_;
+  touch();
   memory_.write_image(offset, data);
 }
 
 void Machine::clear_image() {
-  ++version_;
+  touch();
   memory_.clear_image();
 }
 
@@ -86,13 +94,13 @@ Digest Machine::image_root(uint64_t extent) const {
 }
 
 void Machine::set_input(uint64_t offset, std::span<const uint8_t> data) {
-  ++version_;
+  touch();
   memory_.write_input(offset, data);
   undo_text();
 }
 
 void Machine::clear_input() {
-  ++version_;
+  touch();
   memory_.clear_input();
   undo_text();
 }
@@ -101,7 +109,7 @@ void Machine::poke(uint64_t address, std::span<const uint8_t> data) {
   if (address > kMemorySize || data.size() > kMemorySize - address)
     throw std::invalid_argument("machine.poke: expected address + length of at most 2^36, was " +
                                 std::to_string(address) + " + " + std::to_string(data.size()));
-  ++version_;
+  touch();
   memory_.poke(address, data);
   if (address >= end_of_text_) return;
   for (uint64_t at = address & ~uint64_t{3}; at < address + data.size(); at += 4)
@@ -134,12 +142,14 @@ void Machine::begin_message(uint64_t a0, uint64_t a1) {
   std::array<uint64_t, 32> registers{};
   registers[detail::kA0] = a0;
   registers[detail::kA1] = a1;
+  touch();
   begin(registers);
 }
 
 void Machine::begin_program() {
   std::array<uint64_t, 32> registers{};
   registers[detail::kSp] = kProgramStack;
+  touch();
   begin(registers);
 }
 
@@ -163,6 +173,26 @@ void Machine::rewind() {
   expect_begun("rewind");
   memory_.rollback_image();
   begin(start_);
+}
+
+Snapshot Machine::snapshot() const {
+  expect_begun("snapshot");
+  return {epoch_, core(), event_, steps_, memory_.copy_touched()};
+}
+
+void Machine::restore(const Snapshot& snapshot) {
+  expect_begun("restore");
+  if (snapshot.epoch != epoch_)
+    throw std::logic_error("machine.restore: snapshot: expected one of this message, and nothing "
+                           "written since but by the guest");
+  memory_.rollback_image();
+  begin(start_);
+  memory_.store_again(snapshot.pages);
+  std::copy(snapshot.core.x, snapshot.core.x + 32, x_);
+  pc_ = snapshot.core.pc;
+  status_ = snapshot.core.status;
+  event_ = snapshot.event;
+  steps_ = snapshot.steps;
 }
 
 Core Machine::core() const {

@@ -5,10 +5,10 @@
 
 #include "machine/decode.hpp"
 #include "machine/elf.hpp"
+#include "machine/event.hpp"
 #include "machine/keccak.hpp"
 #include "machine/memory.hpp"
 #include "machine/state.hpp"
-#include "machine/step.hpp"
 #include "machine/witness.hpp"
 
 #include <array>
@@ -24,6 +24,15 @@ struct RunResult {
   uint64_t steps;      // made by this call, the one that halted or trapped included
   uint64_t pc;
   uint64_t exit_code;  // a0 when halted, else 0
+};
+
+// A machine in the middle of a message; good for that message of that machine alone.
+struct Snapshot {
+  uint64_t epoch;
+  Core core;
+  Event event;
+  uint64_t steps;
+  std::vector<PageCopy> pages;
 };
 
 class Machine {
@@ -58,6 +67,10 @@ class Machine {
   void rollback_image();
   // Back to the start state of the message, the image included.
   void rewind();
+  // The present state, to come back to as often as wanted while nobody but the guest writes. Throws
+  // std::logic_error when somebody did: the host, a poke, another begin.
+  Snapshot snapshot() const;
+  void restore(const Snapshot& snapshot);
   // Takes over registers, pc and status of a state whose memory and end of text the machine has.
   // Throws WitnessError if it is not canonical, std::invalid_argument if it is another machine's.
   void set_state(std::span<const uint8_t, kStateBytes> state);
@@ -96,6 +109,7 @@ class Machine {
   RunResult run_with(uint64_t budget, Text&& text, Word&& word);
   template <class Text, class Word>
   Event run_views(uint64_t budget, uint64_t& steps, Text&& text, Word&& word);
+  void touch();
   void begin(const std::array<uint64_t, 32>& registers);
   void predecode(const Program& program);
   void decode_again(uint64_t address, uint64_t size);
@@ -122,6 +136,7 @@ class Machine {
   Event event_ = Event::none;
   uint64_t steps_ = 0;
   uint64_t version_ = 0;
+  uint64_t epoch_ = 0;  // another one with every write that is not the guest's
 
   Recover recover_;
 };

@@ -4,6 +4,7 @@
 #include "machine/machine.hpp"
 
 #include "machine/layout.hpp"
+#include "machine/test_elf.hpp"
 
 #include <array>
 #include <cstdio>
@@ -17,40 +18,16 @@ using namespace provenue::machine;
 namespace {
 
 constexpr size_t kTextWords = 64;
-constexpr uint64_t kText = kPageSize;  // in the file
 constexpr uint64_t kTextBase = 0x7800'0000;
 constexpr size_t kImageBytes = 4 * kPageSize;
 constexpr int kPrograms = 10'000;
 
-template <class T>
-void put(std::vector<uint8_t>& file, size_t at, T value) {
-    std::memcpy(file.data() + at, &value, sizeof value);
-}
-
-void put_segment(std::vector<uint8_t>& file, size_t at, uint32_t flags, uint64_t address) {
-    put<uint32_t>(file, at, 1);
-    put<uint32_t>(file, at + 4, flags);
-    const uint64_t fields[] = {kPageSize, address, address, kPageSize, kPageSize, kPageSize};
-    std::memcpy(file.data() + at + 8, fields, sizeof fields);
-}
-
 // An ELF of one page of text; its writable page starts with the same bytes.
 std::vector<uint8_t> elf_of(const std::array<uint32_t, kTextWords>& words) {
-    std::vector<uint8_t> file(2 * kPageSize);
-    const uint8_t ident[] = {0x7F, 'E', 'L', 'F', 2, 1, 1};
-    std::memcpy(file.data(), ident, sizeof ident);
-    put<uint16_t>(file, 16, 2);
-    put<uint16_t>(file, 18, 243);
-    put<uint32_t>(file, 20, 1);
-    put<uint64_t>(file, 24, kTextBase);
-    put<uint64_t>(file, 32, 64);
-    put<uint16_t>(file, 52, 64);
-    put<uint16_t>(file, 54, 56);
-    put<uint16_t>(file, 56, 2);
-    put_segment(file, 64, 5, kTextBase);
-    put_segment(file, 120, 6, kTextBase + kPageSize);
-    std::memcpy(file.data() + kText, words.data(), sizeof words);
-    return file;
+    std::vector<uint8_t> page(kPageSize);
+    std::memcpy(page.data(), words.data(), sizeof words);
+    return test::make_elf(kTextBase,
+                          {{kTextBase, false, page}, {kTextBase + kPageSize, true, page}});
 }
 
 // Most words decode: random fields under the opcodes of RV64IM. x8 to x10 point to image, input and

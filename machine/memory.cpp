@@ -105,6 +105,27 @@ void Memory::rollback_image() {
   image_undo_.clear();
 }
 
+std::vector<PageCopy> Memory::copy_touched() const {
+  std::vector<PageCopy> copies;
+  for (const std::vector<uint64_t>& pages : pages_) {
+    for (const uint64_t page : pages) {
+      const uint64_t* words = marks_ + page * kMarkWordsPerPage;
+      const uint8_t* from = bytes_.data() + (page << kPageBits);
+      copies.push_back({page << kPageBits, {words[0], words[1]}, {from, from + kPageSize}});
+    }
+  }
+  return copies;
+}
+
+void Memory::store_again(const std::vector<PageCopy>& pages) {
+  for (const PageCopy& page : pages) {
+    for (uint64_t leaf = 0; leaf < kPageSize / kLeafSize; ++leaf)
+      if ((page.marks[leaf / 64] >> (leaf % 64) & 1) != 0)
+        first_store(page.address + leaf * kLeafSize);
+    std::memcpy(bytes_.data() + page.address, page.bytes.data(), kPageSize);
+  }
+}
+
 void Memory::undo_pokes() {
   for (auto poke = poked_.rbegin(); poke != poked_.rend(); ++poke) {
     std::memcpy(bytes_.data() + poke->address, poke->old.data(), kLeafSize);

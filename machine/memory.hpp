@@ -18,6 +18,13 @@
 
 namespace provenue::machine {
 
+// A page that the guest stored to: its bytes and which of its leaves.
+struct PageCopy {
+  uint64_t address;
+  uint64_t marks[2];
+  std::vector<uint8_t> bytes;
+};
+
 class Memory {
  public:
   Memory();
@@ -38,6 +45,9 @@ class Memory {
   void begin_message();
   // The image back to what it was at begin_message, and pokes with it.
   void rollback_image();
+  // What the guest stored to since begin_message, and the same again after another begin.
+  std::vector<PageCopy> copy_touched() const;
+  void store_again(const std::vector<PageCopy>& pages);
   // Writes anywhere, in the name of a broken machine: undone by rollback_image, and outside the
   // image by begin_message. For liars and tests. [address, address + size) lies below 2^36.
   void poke(uint64_t address, std::span<const uint8_t> data);

@@ -1,5 +1,6 @@
 // Machine::record_step: the step on a copy of the registers, with a note of what it touches.
 #include "machine/machine.hpp"
+#include "machine/step.hpp"
 
 #include <cstring>
 

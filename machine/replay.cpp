@@ -1,5 +1,7 @@
 #include "machine/witness.hpp"
 
+#include "machine/step.hpp"
+
 #include <cstring>
 #include <string>
 

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "machine/decode.hpp"
+#include "machine/event.hpp"
 #include "machine/keccak.hpp"
 #include "machine/layout.hpp"
 
@@ -33,22 +34,6 @@
 namespace provenue::machine {
 
 static_assert(std::endian::native == std::endian::little);
-
-// What a step did besides retiring an instruction. The order is part of the Python interface.
-enum class Event : uint8_t {
-  none,
-  halt,
-  illegal_instruction,
-  fetch_outside_text,
-  misaligned_jump,
-  misaligned_load,
-  misaligned_store,
-  load_outside_memory,
-  store_not_writable,
-  ebreak,
-  unknown_call,
-  bad_call_argument,
-};
 
 namespace detail {
 

@@ -1,8 +1,8 @@
 // One step with nothing but its witness (protocol 10.3): what a contract does, written in C++.
 #pragma once
 
+#include "machine/event.hpp"
 #include "machine/state.hpp"
-#include "machine/step.hpp"
 
 #include <cstdint>
 #include <span>

@@ -33,6 +33,7 @@ __all__ = [
     "IMAGE_BASE",
     "INPUT_BASE",
     "MESSAGE_BUDGET",
+    "OPS",
     "OUTPUT_BASE",
     "QUARTER_BYTES",
     "STATE_BYTES",
@@ -44,10 +45,12 @@ __all__ = [
     "Poke",
     "Program",
     "RunResult",
+    "Snapshot",
     "Status",
     "StepRecord",
     "Trace",
     "decode",
+    "decode_fields",
     "program_root",
     "read_program",
     "replay_step",
@@ -56,6 +59,7 @@ __all__ = [
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 ElfError = _native.ElfError
+Snapshot = _native.Snapshot
 
 CONSTANTS: dict[str, int] = dict(_native.machine_constants)
 """What the machine was built with, by the names of protocol/constants.toml."""
@@ -65,6 +69,8 @@ INPUT_BASE = CONSTANTS["INPUT_BASE"]
 OUTPUT_BASE = CONSTANTS["OUTPUT_BASE"]
 STATE_BYTES = CONSTANTS["STATE_BYTES"]
 TRACE_HEIGHT = CONSTANTS["TRACE_TREE_HEIGHT"]
+OPS: tuple[str, ...] = _native.machine_op_names
+"""Mnemonics; the first is "illegal"."""
 MESSAGE_BUDGET = 1 << 24
 """Instructions a message may take (P3); one that has not halted by then is undone."""
 
@@ -233,6 +239,17 @@ class Machine:
         """Go back to the start state of the message, the image included."""
         self._native.rewind()
 
+    def snapshot(self) -> Snapshot:
+        """Keep the present state of the message, to come back to."""
+        return self._native.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back (or forward) to a snapshot, as often as wanted.
+
+        RuntimeError when since then anybody but the guest wrote: the host, a poke, another message.
+        """
+        self._native.restore(snapshot)
+
     def poke(self, address: int, data: BytesLike) -> None:
         """Write anywhere, even into text or input, in the name of a broken machine.
 
@@ -400,7 +417,14 @@ def program_root(elf: BytesLike) -> bytes:
     return read_program(elf).root
 
 
+def decode_fields(words: BytesLike) -> bytes:
+    """Decode little-endian 32-bit words: 8 bytes each, op, rd (32: none), rs1, rs2, imm (i32).
+
+    `op` counts in `OPS`; a field that the operation does not have means nothing.
+    """
+    return _native.machine_decode(words)
+
+
 def decode(words: BytesLike) -> list[str]:
     """Name the operation of each little-endian 32-bit word; "illegal" for what traps."""
-    names = _native.machine_op_names
-    return [names[op] for op in _native.machine_decode(words)]
+    return [OPS[op] for op in decode_fields(words)[::8]]

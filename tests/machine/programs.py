@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 from tests.machine import asm
 
-from provenue.machine import Machine, RunResult
+from provenue.machine import Event, Machine, RunResult, Status, replay_step
 
 U64 = (1 << 64) - 1
+# How many random states and programs, as for the step contract; the long way from 10,000 on.
+STEPS = int(os.environ.get("PROVENUE_STEPS", "1000"))
+LONG = STEPS >= 10_000
+_CHECKED_STEPS_MAX = 200
 
 
 def u64(value: int) -> bytes:
@@ -27,7 +32,42 @@ def start(words: list[int], *, data: bytes = b"", a0: int = 0, a1: int = 0) -> M
 def run(words: list[int], budget: int = 10_000, data: bytes = b"") -> tuple[Machine, RunResult]:
     """Run a program from its first word."""
     machine = start(words, data=data)
-    return machine, machine.run(budget)
+    return machine, execute(machine, budget)
+
+
+def execute(machine: Machine, budget: int) -> RunResult:
+    """Run a message that has just begun: at once, and again step by step in all ways, if short.
+
+    So every test of an instruction or a trap that runs its program by this is one of recording and
+    replaying as well.
+    """
+    result = machine.run(budget)
+    if result.steps > _CHECKED_STEPS_MAX:
+        return result
+    state = machine.state()
+    machine.rewind()
+    for _ in range(result.steps):
+        next_step(machine)
+    assert machine.state() == state
+    next_step(machine, result.steps == budget)
+    return result
+
+
+def next_step(machine: Machine, peek: bool = False) -> Event:
+    """Make the next step in three ways and compare them; gives why it stopped, if it did.
+
+    With `peek` the machine stays where it is.
+    """
+    running = machine.status is Status.RUNNING
+    before, record = machine.state(), machine.record_step()
+    assert record.witness[: len(before)] == before == machine.state()
+    assert replay_step(record.witness) == record.post_hash
+    if not peek:
+        result = machine.run(1)
+        assert record.event is (result.event if running else Event.NONE)
+        assert machine.state() == record.post_state
+        assert machine.machine_hash() == record.post_hash
+    return record.event
 
 
 def with_operands(words: list[int], operands: list[int]) -> Machine:
@@ -41,6 +81,6 @@ def with_operands(words: list[int], operands: list[int]) -> Machine:
     )
     machine.set_input(0, b"".join(u64(value) for value in operands))
     machine.begin_message(0, 0)
-    result = machine.run(10_000)
+    result = execute(machine, 10_000)
     assert result.status == 1, result
     return machine

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.machine import asm, reference
 from tests.machine.generate import DATA, REGISTERS_AT, WINDOW, Generator
+from tests.machine.programs import STEPS
 
 from provenue.machine import Event, Machine
 
@@ -93,7 +94,7 @@ def test_single_steps_equal_the_reference_after_each_and_are_undone_together(
 def test_legal_programs_equal_qemu(rng: random.Random, tmp_path: Path) -> None:
     assert _QEMU is not None
     executable = tmp_path / "program"
-    for _ in range(25):
+    for _ in range(max(25, STEPS // 50)):
         words, data = Generator(rng, 2_000).program()
         machine = load(words, data)
         result = machine.run(10 * _BUDGET)

@@ -165,6 +165,53 @@ def test_pokes_are_undone_wherever_they_are(rng: random.Random) -> None:
         assert machine.run(100).exit_code == 1
 
 
+def test_a_snapshot_is_come_back_to_as_often_as_wanted(rng: random.Random) -> None:
+    words, data = Generator(rng, 200).program()
+    machine = start(words, data=data)
+    machine.set_image(0, rng.randbytes(3_000))
+    machine.begin_message(1, 2)
+    kept = []
+    while machine.status is Status.RUNNING:
+        kept.append(
+            (machine.snapshot(), machine.state(), machine.steps, machine.dirty_image_leaves())
+        )
+        machine.run(rng.randrange(1, 60))
+    kept.append((machine.snapshot(), machine.state(), machine.steps, machine.dirty_image_leaves()))
+    end = kept[-1][1]
+    assert len(kept) > 5
+    for snapshot, state, steps, leaves in rng.sample(kept * 2, 2 * len(kept)):
+        machine.restore(snapshot)
+        assert (machine.state(), machine.steps) == (state, steps)
+        assert machine.dirty_image_leaves() == leaves
+        machine.run(1_000_000)
+        assert machine.state() == end
+    machine.restore(kept[0][0])
+    machine.rollback_image()
+    machine.begin_message(1, 2)
+    assert machine.state() == kept[0][1]
+
+
+def test_a_snapshot_of_something_else_is_refused() -> None:
+    words = [*li(5, asm.IMAGE), ins("sd", 5, 5, 0), *asm.exit_with()]
+    machine = start(words)
+    changes = [
+        lambda: machine.begin_message(0, 0),
+        lambda: machine.set_image(0, b"x"),
+        machine.clear_input,
+        lambda: machine.poke(asm.IMAGE, b"x"),
+        lambda: machine.load_elf(asm.elf(words)) or machine.begin_message(0, 0),
+    ]
+    for change in changes:
+        snapshot = machine.snapshot()
+        machine.run(2)
+        machine.restore(snapshot)
+        change()
+        with pytest.raises(RuntimeError, match="expected one of this message"):
+            machine.restore(snapshot)
+    with pytest.raises(RuntimeError, match="expected one of this message"):
+        start(words).restore(snapshot)
+
+
 def test_set_state_goes_on_from_any_state_of_this_memory() -> None:
     words = [ins("addi", 5, 5, 1)] * 10 + asm.exit_with(5)
     machine = start(words)

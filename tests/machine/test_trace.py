@@ -99,6 +99,7 @@ def test_messages_that_end_at_the_edges_of_groups(count: int, rng: random.Random
     assert trace.leaf(trace.steps) == keccak256(expected[-1])
 
 
+@pytest.mark.slow
 def test_a_message_that_exhausts_its_budget_has_a_tree_of_running_states() -> None:
     machine = start([ins("addi", 5, 5, 1), ins("jal", 0, -4)])
     trace = Trace(machine)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.machine import asm
 from tests.machine.asm import ins, li
-from tests.machine.programs import U64, run, start, u64
+from tests.machine.programs import U64, execute, next_step, run, start, u64
 
 from provenue.machine import Event, Machine, Status
 
@@ -82,8 +82,9 @@ def test_reserved_encoding_traps_where_it_stands(what: str, word: int) -> None:
 def trap(words: list[int]) -> tuple[Machine, Event]:
     """Run words of which the last traps, and check that its step changed nothing."""
     machine = start([*words, *asm.exit_with()])
-    assert machine.run(len(words) - 1).status is Status.RUNNING
+    assert execute(machine, len(words) - 1).status is Status.RUNNING
     registers, pages = machine.registers, machine.dirty_image_pages()
+    next_step(machine, peek=True)
     result = machine.run(1)
     assert (result.status, result.steps) == (Status.TRAPPED, 1)
     assert result.pc == machine.pc == asm.TEXT + 4 * (len(words) - 1)

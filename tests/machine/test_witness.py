@@ -6,28 +6,13 @@ import pytest
 from tests.machine import asm, reference
 from tests.machine.asm import ins, li
 from tests.machine.generate import Generator
-from tests.machine.programs import U64, start
+from tests.machine.programs import U64, next_step, start
 from tests.machine.reference import Reference, keccak256
 from tests.machine.test_calls import Signed, call, recover_slowly
 
 from provenue.machine import Event, Machine, Status, replay_step
 
 STATE, LEAF, KECCAK, RECOVER = 320, 1024, 1856, 1056
-
-
-def next_step(machine: Machine) -> Event:
-    """Make the next step in three ways and compare them; gives why it stopped, if it did."""
-    running = machine.status is Status.RUNNING
-    record = machine.record_step()
-    before = machine.state()
-    assert record.witness[:STATE] == before
-    assert machine.witness() == record.witness
-    result = machine.run(1)
-    assert record.event is (result.event if running else Event.NONE)
-    assert machine.state() == record.post_state
-    assert machine.machine_hash() == record.post_hash == keccak256(record.post_state)
-    assert replay_step(record.witness) == record.post_hash
-    return result.event
 
 
 def parts(machine: Machine) -> int:
