@@ -13,6 +13,7 @@ ARGS ?=
 WORKERS ?= 2
 STEPS ?= 10000
 RUNS ?= 4000
+STATES ?= 1000000
 
 .PHONY: run test test-quick conformance disputes lint guest generate setup clean
 .DEFAULT_GOAL := setup
@@ -31,7 +32,8 @@ test-quick: setup
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
 
 conformance: setup
-	PROVENUE_STEPS=$(STEPS) $(PY) -m pytest -n $(WORKERS) --dist loadgroup \
+	PROVENUE_STEPS=$(STEPS) PROVENUE_STATES=$(STATES) \
+		$(PY) -m pytest -n $(WORKERS) --dist loadgroup \
 		$(wildcard tests/contracts/test_step_*.py) tests/machine $(ARGS)
 
 disputes: setup

@@ -212,16 +212,18 @@ def test_text_too_far_apart_to_predecode_runs_all_the_same() -> None:
     # Two executable segments 2 GiB apart, each jumping to the other.
     there = 0x10000
     words = [*li(5, there), ins("jalr", 1, 5, 0), *asm.exit_with(10)]
-    other = [ins("addi", 10, 10, 1), ins("sd", 10, 6, 0), ins("jalr", 0, 1, 0)]
+    other = [ins("addi", 7, 0, 3), ins("addi", 10, 10, 1), ins("addi", 7, 7, -1)]
+    other += [ins("bne", 7, 0, -8), ins("jal", 0, 8), ins("ebreak")]
+    other += [ins("sd", 10, 6, 0), ins("jalr", 0, 1, 0)]
     words = [*li(6, asm.IMAGE), *words]
     file = bytearray(asm.elf(words, b"".join(map(asm.word, other))))
-    far = segment(p_flags=5, p_offset=8192, p_vaddr=there, p_filesz=12, p_memsz=12)
+    far = segment(p_flags=5, p_offset=8192, p_vaddr=there, p_filesz=32, p_memsz=32)
     file[64 + 56 : 64 + 112] = far
     machine = load(bytes(file))
     for budget in (1,) * 5 + (100,):
         result = machine.run(budget)
-    assert (result.status, result.exit_code) == (Status.HALTED, 1)
-    assert machine.steps == len(words) + 3
+    assert (result.status, result.exit_code) == (Status.HALTED, 3)
+    assert machine.steps == len(words) + 13
     assert machine.dirty_image_leaves() == [0]
 
 
