@@ -35,17 +35,38 @@ namespace provenue::machine {
   X(sw, addi)   X(sw, sw)     X(sw, sd)     X(sub, addi)  X(sltu, add)  X(sub, sd)
 // clang-format on
 
-enum class Pair : uint8_t {
-#define PROVENUE_MACHINE_PAIR(first, second) first##_##second,
-  PROVENUE_MACHINE_PAIRS(PROVENUE_MACHINE_PAIR)
-#undef PROVENUE_MACHINE_PAIR
-  count,
-};
+// Pairs whose second operation takes the result of the first as its rs1: it need not go through
+// memory. Where it is rs2, predecoding turns the operands of what commutes.
+// clang-format off
+#define PROVENUE_MACHINE_CHAINS(X)                                                                \
+  X(addi, bne)  X(addi, beq)  X(addi, ld)   X(addi, lw)   X(addi, sd)   X(addi, slli)             \
+  X(addi, addi) X(addi, add)                                                                      \
+  X(slli, add)  X(slli, or_)  X(slli, srli)                                                       \
+  X(add, ld)    X(add, lw)    X(add, lbu)   X(add, lhu)   X(add, add)   X(add, srli)              \
+  X(add, sltu)  X(add, and_)  X(add, sd)    X(add, addi)  X(add, sb)                              \
+  X(ld, xor_)   X(ld, beq)    X(ld, bne)    X(ld, add)    X(ld, addi)   X(ld, ld)                 \
+  X(lw, beq)    X(lw, bne)    X(lw, addiw)  X(lw, addi)   X(lw, srliw)  X(lbu, bne)               \
+  X(lbu, beq)   X(lbu, slli)                                                                      \
+  X(lui, addi)  X(lui, add)   X(lui, addiw) X(auipc, jalr) X(auipc, addi) X(auipc, ld)            \
+  X(mul, add)   X(mul, srli)  X(srli, and_) X(srli, andi) X(srli, or_)  X(srli, add)              \
+  X(srli, mul)  X(srli, bne)  X(srliw, bne) X(and_, slli) X(and_, xor_) X(and_, beq)              \
+  X(andi, beq)  X(andi, bne)  X(or_, srli)  X(or_, or_)   X(xor_, andi) X(xor_, and_)             \
+  X(xor_, add)  X(xor_, bltu) X(xor_, srli) X(sltu, add)  X(slt, bne)   X(sub, addi)
+// clang-format on
 
-inline constexpr size_t kPairCount = static_cast<size_t>(Pair::count);
-static_assert(kOpCount + kPairCount <= 256);
+// What an instruction becomes when `next` stands behind it: its operation, a pair, or a chain.
+inline constexpr size_t kFirstPair = kOpCount;
+#define PROVENUE_MACHINE_COUNT(first, second) +1
+inline constexpr size_t kPairCount = 0 PROVENUE_MACHINE_PAIRS(PROVENUE_MACHINE_COUNT);
+inline constexpr size_t kChainCount = 0 PROVENUE_MACHINE_CHAINS(PROVENUE_MACHINE_COUNT);
+#undef PROVENUE_MACHINE_COUNT
+inline constexpr size_t kFirstChain = kFirstPair + kPairCount;
+inline constexpr size_t kCodeCount = kFirstChain + kChainCount;
+static_assert(kCodeCount <= 256);
 
-// What `op` becomes when `next` stands behind it. Beyond the operations stand the pairs.
-uint8_t fused(Op op, Op next);
+uint8_t fused(const Instruction& instruction, const Instruction& next);
+
+// The same instruction, with the result of the one before as rs1 if it can have it there.
+Instruction turned(const Instruction& before, Instruction instruction);
 
 }  // namespace provenue::machine

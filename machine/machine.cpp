@@ -49,18 +49,19 @@ void Machine::predecode(const Program& program) {
 }
 
 void Machine::decode_again(uint64_t address, uint64_t size) {
-  const auto decoded = [&](uint64_t at) {
+  const auto plain = [&](uint64_t at) {
     if (!is_predecoded(at)) return text_.back();
     uint32_t word;
     std::memcpy(&word, memory_.bytes() + at, sizeof word);
     return decode(word);
   };
-  // From one instruction before, because it may form a pair with the first.
-  const uint64_t from = address & ~uint64_t{3};
-  for (uint64_t at = from < 4 ? from : from - 4; at < address + size; at += 4) {
+  // An instruction depends on the one before and the one behind (fuse.hpp).
+  const uint64_t from = address & ~uint64_t{3}, end = address + size + 4;
+  for (uint64_t at = from < 4 ? from : from - 4; at < end; at += 4) {
     if (!is_predecoded(at)) continue;
-    Instruction instruction = decoded(at);
-    instruction.op = static_cast<Op>(fused(instruction.op, decoded(at + 4).op));
+    Instruction instruction = turned(plain(at - 4), plain(at));
+    const Instruction next = turned(instruction, plain(at + 4));
+    instruction.op = static_cast<Op>(fused(instruction, next));
     text_[(at - text_base_) / 4] = instruction;
   }
 }

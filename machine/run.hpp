@@ -19,17 +19,45 @@ constexpr bool falls_through(Op op) {
   return kind != Kind::branch && kind != Kind::jump && kind != Kind::system;
 }
 
+// Operands of the second instruction of a chain: its rs1 is what the first one wrote.
+struct Held {};
+struct ChainedOperands {
+  uint8_t rd;
+  Held rs1;
+  uint8_t rs2;
+  int32_t imm;
+  explicit ChainedOperands(const Instruction& i) : rd(i.rd), rs1(), rs2(i.rs2), imm(i.imm) {}
+};
+
+// A view that holds on to the last register written. A copy: a reference to the loop's view would
+// drive all of that out of the host's registers.
+template <class View>
+struct Holding : View {
+  uint64_t held;
+
+  Holding(const View& view, uint64_t value) : View(view), held(value) {}
+  using View::x;
+  uint64_t x(Held) const { return held; }
+  void set_x(unsigned index, uint64_t value) {
+    held = value;
+    View::set_x(index, value);
+  }
+};
+
 // Makes steps until one does more than retire its instruction, at most `budget` of them; adds their
 // number to `steps`. View is a TextView or derived from one.
 template <bool counted, class View>
 Event run_text(View& view, uint64_t budget, uint64_t& steps) {
-  View s = view;  // a copy of its own, so that it can live in host registers
-  static const void* const kLabels[kOpCount + kPairCount] = {
+  Holding<View> s(view, 0);  // a copy of its own, so that it can live in host registers
+  static const void* const kLabels[kCodeCount] = {
 #define PROVENUE_MACHINE_LABEL(id, name, kind, computes) &&do_##id,
       PROVENUE_MACHINE_OPS(PROVENUE_MACHINE_LABEL)
 #undef PROVENUE_MACHINE_LABEL
 #define PROVENUE_MACHINE_LABEL(first, second) counted ? &&do_##first : &&do_##first##_##second,
       PROVENUE_MACHINE_PAIRS(PROVENUE_MACHINE_LABEL)
+#undef PROVENUE_MACHINE_LABEL
+#define PROVENUE_MACHINE_LABEL(first, second) counted ? &&do_##first : &&chain_##first##_##second,
+      PROVENUE_MACHINE_CHAINS(PROVENUE_MACHINE_LABEL)
 #undef PROVENUE_MACHINE_LABEL
   };
   // `end - s.at` is what is left of the budget, in bytes of Instruction, at any place of straight
@@ -45,11 +73,18 @@ Event run_text(View& view, uint64_t budget, uint64_t& steps) {
   if constexpr (counted)                                          \
     if (end == address(s.at)) [[unlikely]] goto done;             \
   goto* kLabels[static_cast<size_t>(s.at->op)];
-#define PROVENUE_MACHINE_LAST(id)                                 \
+#define PROVENUE_MACHINE_FIRST(id)                                \
+  {                                                               \
+    static_assert(falls_through(Op::id));                         \
+    bool jumped = false;                                          \
+    event = detail::execute<Op::id>(s, *s.at, jumped);            \
+    if (event != Event::none) [[unlikely]] goto stopped;          \
+  }
+#define PROVENUE_MACHINE_LAST(id, operands)                       \
   {                                                               \
     bool jumped = false;                                          \
     const uint64_t next = address(s.at + 1);                      \
-    event = detail::execute<Op::id>(s, *s.at, jumped);            \
+    event = detail::execute<Op::id>(s, operands, jumped);         \
     if (event != Event::none) [[unlikely]] goto stopped;          \
     if (jumped) {                                                 \
       end += address(s.at) - next;                                \
@@ -57,25 +92,28 @@ Event run_text(View& view, uint64_t budget, uint64_t& steps) {
     }                                                             \
   }                                                               \
   PROVENUE_MACHINE_NEXT
-#define PROVENUE_MACHINE_BODY(id, name, kind, computes) \
-  do_##id : PROVENUE_MACHINE_LAST(id)
+// What is held means nothing here; said so, it need not be kept for the copy that a call gets.
+#define PROVENUE_MACHINE_BODY(id, name, kind, computes)           \
+  do_##id : if constexpr (Op::id == Op::ecall) s.held = 0;        \
+  PROVENUE_MACHINE_LAST(id, *s.at)
 #define PROVENUE_MACHINE_PAIR(first, second)                      \
-  do_##first##_##second : {                                       \
-    static_assert(falls_through(Op::first));                      \
-    bool jumped = false;                                          \
-    event = detail::execute<Op::first>(s, *s.at, jumped);         \
-    if (event != Event::none) [[unlikely]] goto stopped;          \
-  }                                                               \
-  PROVENUE_MACHINE_LAST(second)
+  do_##first##_##second : PROVENUE_MACHINE_FIRST(first)           \
+  PROVENUE_MACHINE_LAST(second, *s.at)
+#define PROVENUE_MACHINE_CHAIN(first, second)                     \
+  chain_##first##_##second : PROVENUE_MACHINE_FIRST(first)        \
+  PROVENUE_MACHINE_LAST(second, ChainedOperands(*s.at))
 
   if constexpr (!counted)
     if (budget < longest) goto done;
   PROVENUE_MACHINE_NEXT
   PROVENUE_MACHINE_OPS(PROVENUE_MACHINE_BODY)
   PROVENUE_MACHINE_PAIRS(PROVENUE_MACHINE_PAIR)
+  PROVENUE_MACHINE_CHAINS(PROVENUE_MACHINE_CHAIN)
+#undef PROVENUE_MACHINE_CHAIN
 #undef PROVENUE_MACHINE_PAIR
 #undef PROVENUE_MACHINE_BODY
 #undef PROVENUE_MACHINE_LAST
+#undef PROVENUE_MACHINE_FIRST
 #undef PROVENUE_MACHINE_NEXT
 
 stopped:  // at its instruction, which is a step too

@@ -240,8 +240,8 @@ template <class State>
   return Event::none;
 }
 
-template <Op op, class State>
-[[gnu::always_inline]] inline Event execute_load(State& s, const Instruction& i) {
+template <Op op, class State, class Operands>
+[[gnu::always_inline]] inline Event execute_load(State& s, const Operands& i) {
   typename access<op>::type value;
   const uint64_t address = offset_by(s.x(i.rs1), i.imm);
   if (address % sizeof value != 0) [[unlikely]] return Event::misaligned_load;
@@ -250,8 +250,8 @@ template <Op op, class State>
   return retire(s);
 }
 
-template <Op op, class State>
-[[gnu::always_inline]] inline Event execute_store(State& s, const Instruction& i) {
+template <Op op, class State, class Operands>
+[[gnu::always_inline]] inline Event execute_store(State& s, const Operands& i) {
   const auto value = static_cast<typename access<op>::type>(s.x(i.rs2));
   const uint64_t address = offset_by(s.x(i.rs1), i.imm);
   if (address % sizeof value != 0) [[unlikely]] return Event::misaligned_store;
@@ -269,9 +269,10 @@ template <Op op, class State>
   return retire(s);
 }
 
+// `i` is an Instruction, or has its operands in another way that the state knows (run.hpp).
 // `jumped` becomes true if control does not fall through, if it retires.
-template <Op op, class State>
-[[gnu::always_inline]] inline Event execute(State& s, const Instruction& i, bool& jumped) {
+template <Op op, class State, class Operands>
+[[gnu::always_inline]] inline Event execute(State& s, const Operands& i, bool& jumped) {
   constexpr Kind kind = kOpInfo[static_cast<size_t>(op)].kind;
   constexpr Op computes = kOpInfo[static_cast<size_t>(op)].computes;
   if constexpr (kind == Kind::load) return execute_load<op>(s, i);

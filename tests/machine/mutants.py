@@ -146,10 +146,11 @@ MUTANTS = [
        "    if (event != Event::none) {\n      s.advance();\n      return event;\n    }\n  }\n"
        "  return retire(s);"),
     _m("a pair makes its first operation twice", "11", "run.hpp",
-       "  }                                                               \\\n"
-       "  PROVENUE_MACHINE_LAST(second)",
-       "  }                                                               \\\n"
-       "  PROVENUE_MACHINE_LAST(first)"),
+       "PROVENUE_MACHINE_LAST(second, *s.at)", "PROVENUE_MACHINE_LAST(first, *s.at)"),
+    _m("every pair is taken for a chain", "11", "fuse.cpp",
+       "reads_rs1(next.op) && next.rs1 == instruction.rd", "reads_rs1(next.op)"),
+    _m("sub is taken to commute", "11", "fuse.cpp", "case Op::beq: case Op::bne: return true;",
+       "case Op::beq: case Op::bne: case Op::sub: return true;"),
     _m("word by word, jumps go forward only", "11", "view.hpp",
        "  void jump_by(int32_t offset) { at += static_cast<uint64_t>(int64_t{offset}); }",
        "  void jump_by(int32_t offset) { at += static_cast<uint32_t>(offset); }"),
