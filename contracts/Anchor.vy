@@ -12,18 +12,24 @@
         input root     root of the machine's input quarter: posted bytes, header, inbox slice
         claim          tree of image roots after each message, its last one (end root), and the end
                        root of the batch before (start root; of batch 0: the image of zeros)
-        active claim   the claim that will be final; a batch whose claim was voided has none until
-                       someone claims again
-        pipeline       batches that are not final, at most 64
+        round          of a batch: from a claim made while it has none that lives, until none lives
+                       any more. Claims of a round compete; each lives in one round only
+        active claim   the claim of a round that later batches stand on
+        rival          another live claim of the round; a batch with rivals is not made final
+        pipeline       batches that are not final, at most 64, and eight more forced ones
         due            an inbox item that was older than inbox_delay_s when the batch was sequenced
                        (its last stamp): may not be left behind
         overdue        older than forced_delay_s: once a game is set anyone may post now, with a
                        smaller bond, a batch of the inbox and of PRICES and CONTINUE
-        exit window    forced_delay_s + challenge_window_s: what an owner needs to leave without
-                       the operator; changes of operator and game wait longer
+        exit window    forced_delay_s + 3 challenge windows: what an owner needs to leave without
+                       the operator, through a dispute too (chapter 11: 2A + 2G, 2G <= A); changes
+                       of operator and game wait longer
         facts          what is packed into one word, see modules/facts.vy
-        head           of a batch's claims: their number (128 bits), then the index of the active
-                       one + 1, or 0 (128 bits)
+        head           of a batch's claims, from the low end: their number 48, the index of the
+                       active one + 1 or 0 48, the round 48, how many live 48, when the round
+                       began 40
+        stand          of a claim, from the low end: round 48, when it began 40, own bond 8, dead 8,
+                       released 8
 @custom:kill There is none. There is no pause and no verdict by an administrator.
 """
 
@@ -97,10 +103,21 @@ event ClaimVoided:
     cause_batch: uint256  # its own number, or that of the ancestor it fell with
 
 
-event ClaimHeld:
+event RoundEnded:
+    batch: indexed(uint256)
+    round: uint256
+    cause_batch: uint256  # the ancestor with which all claims of this batch fell
+
+
+event ClaimPromoted:
     batch: indexed(uint256)
     index: indexed(uint256)
-    until: uint256
+
+
+event BondReleased:
+    batch: indexed(uint256)
+    index: indexed(uint256)
+    amount_wei: uint256
 
 
 event Finalized:
@@ -119,6 +136,8 @@ struct Config:
     admin_delay_s: uint256
     stamp_ahead_ms: uint256  # stamps may run ahead of L1 time by this much
     stamp_lag_ms: uint256  # or lie behind it by this much
+    claim_reserve_wei: uint256  # beside the bond, for each open claim; whole gwei
+    game: address  # zero: set later, behind the delay
 
 
 struct Header:
@@ -146,6 +165,7 @@ struct _Claim:
     end_root: bytes32
     start_root: bytes32
     facts: uint256
+    stand: uint256
 
 
 struct BatchView:
@@ -166,9 +186,10 @@ struct ClaimView:
     start_root: bytes32
     claimant: address
     claimed_at: uint256
-    held_until: uint256
     bond_wei: uint256
     status: uint256
+    round: uint256
+    round_started_at: uint256
 
 
 # Status of a claim.
@@ -176,17 +197,23 @@ LIVE: constant(uint256) = 1
 VOID: constant(uint256) = 2
 FINAL: constant(uint256) = 3
 
-# A dispute ends within two windows and some grace (docs/contracts.md).
-HOLD_WINDOWS_MAX: constant(uint256) = 4
+# What a dispute takes at most, in windows (chapter 11).
+DISPUTE_WINDOWS: constant(uint256) = 3
 # A forced batch belongs to no journal: whoever makes it has no reason to date it back.
 FORCED_LAG_MS: constant(uint256) = 900_000
 # No setting may lie further off than ten years: sums stay far from any bound.
 DURATION_MAX_S: constant(uint256) = 10 * 365 * 86_400
-MASK_128: constant(uint256) = 2**128 - 1
+MASK_40: constant(uint256) = 2**40 - 1
+MASK_48: constant(uint256) = 2**48 - 1
+ONE: constant(uint256) = 1
+OWN_BOND: constant(uint256) = 2**88
+DEAD: constant(uint256) = 2**96
+RELEASED: constant(uint256) = 2**104
 
 INBOX: immutable(IInbox)
 BOND_WEI: immutable(uint256)
 FORCED_BOND_WEI: immutable(uint256)
+CLAIM_RESERVE_WEI: immutable(uint256)
 CHALLENGE_WINDOW_S: immutable(uint256)
 INBOX_DELAY_S: immutable(uint256)
 FORCED_DELAY_S: immutable(uint256)
@@ -200,8 +227,8 @@ _batches: HashMap[uint256, _Batch]
 _heads: HashMap[uint256, uint256]
 # By batch and index: a batch can have any number of claims.
 _claims: HashMap[uint256, HashMap[uint256, _Claim]]
-# By batch and index: a dispute keeps the claim from becoming final before this time.
-_held_until: HashMap[uint256, HashMap[uint256, uint256]]
+# By batch, round and claim root: two equal claims could never be told apart.
+_seen: HashMap[bytes32, bool]
 
 
 @deploy
@@ -213,12 +240,14 @@ def __init__(owner: address, config: Config):
     facts._check_bond(config.bond_wei)
     facts._check_bond(config.forced_bond_wei)
     assert config.forced_bond_wei <= config.bond_wei, "anchor: forced bond exceeds the bond"
+    facts._check_bond(config.claim_reserve_wei)
     assert config.challenge_window_s > 0, "anchor: challenge window is zero"
     assert (
         config.forced_delay_s > config.inbox_delay_s
     ), "anchor: forced delay must exceed the inbox delay"
     assert config.admin_delay_s <= DURATION_MAX_S, "anchor: admin delay is too long"
-    exit_window_s: uint256 = config.forced_delay_s + config.challenge_window_s
+    assert config.challenge_window_s <= DURATION_MAX_S, "anchor: challenge window is too long"
+    exit_window_s: uint256 = config.forced_delay_s + DISPUTE_WINDOWS * config.challenge_window_s
     assert config.admin_delay_s > exit_window_s, "anchor: admin delay must exceed the exit window"
     assert config.stamp_ahead_ms <= DURATION_MAX_S * 1000, "anchor: stamp allowance is too long"
     assert config.stamp_lag_ms <= DURATION_MAX_S * 1000, "anchor: stamp lag is too long"
@@ -227,10 +256,11 @@ def __init__(owner: address, config: Config):
     INBOX = IInbox(config.inbox)
     BOND_WEI = config.bond_wei
     FORCED_BOND_WEI = config.forced_bond_wei
+    CLAIM_RESERVE_WEI = config.claim_reserve_wei
     CHALLENGE_WINDOW_S = config.challenge_window_s
     INBOX_DELAY_S = config.inbox_delay_s
     FORCED_DELAY_S = config.forced_delay_s
-    roles.__init__(config.operator, config.admin_delay_s)
+    roles.__init__(config.operator, config.game, config.admin_delay_s)
     STAMP_AHEAD_MS = config.stamp_ahead_ms
     STAMP_LAG_MS = config.stamp_lag_ms
 
@@ -257,7 +287,9 @@ def post(
     assert msg.sender == tx.origin, "anchor: post from an account, not through a contract"
     assert not msg.sender.is_contract, "anchor: post from an account, not through a contract"
     assert header.batch == self.batch_count, "anchor: not the next batch"
-    assert header.batch - self.final_count < c.PIPELINE_MAX, "anchor: pipeline is full"
+    # Eight places are for forced batches alone: a full pipeline must not hold an exit back.
+    places: uint256 = c.PIPELINE_FORCED_MAX if header.forced else c.PIPELINE_MAX
+    assert header.batch - self.final_count < places, "anchor: pipeline is full"
     previous: uint256 = self._last_facts()
     first_sequence: uint256 = facts._next_sequence(previous)
     inbox_first: uint256 = facts._next_item(previous)
@@ -316,70 +348,113 @@ def post(
 @external
 def claim_again(batch: uint256, claim: ClaimInput):
     """
-    @notice Claim the result of a batch whose claim was voided, in the order of batches. Anyone may,
-            under the bond of such a batch; the challenge window begins anew.
+    @notice Claim the result of a batch none of whose claims lives, in the order of batches. Anyone
+            may, under the bond of such a batch; a new round begins.
     """
-    assert batch >= self.final_count, "anchor: batch is final"
-    assert batch < self.batch_count, "anchor: no such batch"
-    assert self._active(batch) == 0, "anchor: batch has an active claim"
+    self._check_open(batch)
+    assert self._live(self._heads[batch]) == 0, "anchor: batch has a live claim"
     self._claim(batch, facts._forced(self._batches[batch].facts), claim)
 
 
 @external
-def void_claim(batch: uint256, index: uint256, winner: address):
+@payable
+def join(batch: uint256, claim: ClaimInput):
     """
-    @notice Void a claim, and with it all claims of later batches: they stand on its end root. The
-            claimant pays once; those who built on it lose nothing but time. Data stays. Only the
-            game.
-    @param winner Is credited half of the bond; zero burns all of it.
+    @notice Claim another result beside the live ones, under a bond of its own, before the round's
+            window closes. The game decides between them.
     """
-    self._check_game(batch, index)
-    voided: uint256 = self._claims[batch][index].facts
-    # A batch without an active claim has none behind it either: claims are made in order.
-    for next: uint256 in range(batch, self.batch_count, bound=c.PIPELINE_MAX):
-        active: uint256 = self._active(next)
-        if active == 0:
-            break
-        self._heads[next] = self._heads[next] & MASK_128
-        bonds._close(facts._claimant(self._claims[next][active - 1].facts))
-        log ClaimVoided(batch=next, index=active - 1, cause_batch=batch)
-    bonds._slash(facts._claimant(voided), facts._bond_wei(voided), winner)
+    self._check_open(batch)
+    head: uint256 = self._heads[batch]
+    assert self._live(head) > 0, "anchor: batch has no live claim"
+    assert block.timestamp < (head >> 192) + CHALLENGE_WINDOW_S, "anchor: window is closed"
+    bond_wei: uint256 = self._bond_wei(facts._forced(self._batches[batch].facts))
+    assert msg.value == bond_wei, "anchor: value is not the bond"
+    self._record(batch, claim, bond_wei, OWN_BOND, head + (ONE << 144))
 
 
 @external
-def hold_claim(batch: uint256, index: uint256, until: uint256):
+def promote(batch: uint256, index: uint256):
     """
-    @notice Keep a live claim from becoming final while it is disputed, at most for
-            HOLD_WINDOWS_MAX challenge windows from its making. Only the game.
+    @notice Make a live claim active when the two that met before have both lost. Anyone may call.
     """
-    self._check_game(batch, index)
-    claimed_at: uint256 = facts._claimed_at(self._claims[batch][index].facts)
-    assert until <= claimed_at + HOLD_WINDOWS_MAX * CHALLENGE_WINDOW_S, "anchor: hold is too long"
-    self._held_until[batch][index] = until
-    log ClaimHeld(batch=batch, index=index, until=until)
+    self._check_open(batch)
+    assert self._active(batch) == 0, "anchor: batch has an active claim"
+    assert self._is_live(batch, index), "anchor: claim is not live"
+    self._heads[batch] |= (index + 1) << 48
+    log ClaimPromoted(batch=batch, index=index)
+
+
+@external
+def void_claim(batch: uint256, loser: uint256, winner: uint256):
+    """
+    @notice A claim has lost its match. If it was active, all claims of later batches fall with it:
+            they stand on its end root; they lose nothing but time, and data stays. Only the game.
+    @param winner Index + 1 of the live claim that has won: it becomes active if the loser was, and
+           its claimant is credited half of what the loser pays. Zero: nobody, all is burnt.
+    """
+    assert roles.game != empty(address), "anchor: no game is set"
+    assert msg.sender == roles.game, "anchor: caller is not the game"
+    self._check_open(batch)
+    assert self._is_live(batch, loser), "anchor: claim is not live"
+    payee: address = empty(address)
+    if winner > 0:
+        assert winner != loser + 1, "anchor: winner is the loser"
+        assert self._is_live(batch, winner - 1), "anchor: winner is not live"
+        payee = facts._claimant(self._claims[batch][winner - 1].facts)
+    self._claims[batch][loser].stand |= DEAD
+    head: uint256 = self._heads[batch] - (ONE << 144)
+    if (head >> 48) & MASK_48 == loser + 1:
+        head = (head ^ ((loser + 1) << 48)) | (winner << 48)
+        self._void_behind(batch)
+    self._heads[batch] = head
+    log ClaimVoided(batch=batch, index=loser, cause_batch=batch)
+    voided: uint256 = self._claims[batch][loser].facts
+    bond_wei: uint256 = facts._bond_wei(voided)
+    if self._claims[batch][loser].stand & OWN_BOND != 0:
+        bonds._pay(facts._claimant(voided), bond_wei, payee)
+    else:
+        bonds._slash(facts._claimant(voided), bond_wei, CLAIM_RESERVE_WEI, payee)
+
+
+@external
+def release(batch: uint256, index: uint256):
+    """
+    @notice A rival's own bond becomes its claimant's credit once the claim is final, or has fallen
+            without having lost.
+    """
+    assert index < self._heads[batch] & MASK_48, "anchor: no such claim"
+    stand: uint256 = self._claims[batch][index].stand
+    assert stand & OWN_BOND != 0, "anchor: claim has no bond of its own"
+    assert stand & (DEAD | RELEASED) == 0, "anchor: bond is paid out"
+    assert not self._is_live(batch, index), "anchor: claim is live"
+    self._claims[batch][index].stand = stand | RELEASED
+    claim: uint256 = self._claims[batch][index].facts
+    amount_wei: uint256 = facts._bond_wei(claim)
+    bonds.credit_of[facts._claimant(claim)] += amount_wei
+    log BondReleased(batch=batch, index=index, amount_wei=amount_wei)
 
 
 @external
 def finalize(count: uint256) -> uint256:
     """
-    @notice Make up to `count` batches final, in order. Anyone may call.
+    @notice Make up to `count` batches final, in order: each whose only live claim has stood for the
+            window. Anyone may call.
     @return The number of final batches.
     """
     first: uint256 = self.final_count
     next: uint256 = first
-    for _: uint256 in range(c.PIPELINE_MAX):
+    for _: uint256 in range(c.PIPELINE_FORCED_MAX):
         if next - first == count:
             break
         # Behind the last batch there is no head, so this also ends there.
-        active: uint256 = self._active(next)
-        if active == 0:
+        head: uint256 = self._heads[next]
+        active: uint256 = (head >> 48) & MASK_48
+        if active == 0 or self._live(head) != 1:
             break
-        claim: uint256 = self._claims[next][active - 1].facts
-        if block.timestamp < facts._claimed_at(claim) + CHALLENGE_WINDOW_S:
+        if block.timestamp < (head >> 192) + CHALLENGE_WINDOW_S:
             break
-        if block.timestamp < self._held_until[next][active - 1]:
-            break
-        bonds._close(facts._claimant(claim))
+        if self._claims[next][active - 1].stand & OWN_BOND == 0:
+            bonds._close(facts._claimant(self._claims[next][active - 1].facts))
         log Finalized(batch=next, end_root=self._claims[next][active - 1].end_root)
         next += 1
     assert next > first, "anchor: nothing to finalize"
@@ -436,27 +511,82 @@ def claim_of(batch: uint256, index: uint256) -> ClaimView:
     """
     @notice A claim; status 1 live, 2 void, 3 final.
     """
-    assert index < self._heads[batch] & MASK_128, "anchor: no such claim"
+    assert index < self._heads[batch] & MASK_48, "anchor: no such claim"
     stored: _Claim = self._claims[batch][index]
     status: uint256 = VOID
-    if self._active(batch) == index + 1:
-        status = FINAL if batch < self.final_count else LIVE
+    if self._is_live(batch, index):
+        status = LIVE
+    elif batch < self.final_count and self._active(batch) == index + 1:
+        status = FINAL
     return ClaimView(
         claim_root=stored.claim_root,
         end_root=stored.end_root,
         start_root=stored.start_root,
         claimant=facts._claimant(stored.facts),
         claimed_at=facts._claimed_at(stored.facts),
-        held_until=self._held_until[batch][index],
         bond_wei=facts._bond_wei(stored.facts),
         status=status,
+        round=stored.stand & MASK_48,
+        round_started_at=(stored.stand >> 48) & MASK_40,
     )
 
 
 @external
 @view
 def claim_count(batch: uint256) -> uint256:
-    return self._heads[batch] & MASK_128
+    return self._heads[batch] & MASK_48
+
+
+@external
+@view
+def live_count(batch: uint256) -> uint256:
+    """
+    @notice How many claims of the batch compete.
+    """
+    return 0 if batch < self.final_count else self._live(self._heads[batch])
+
+
+@external
+@view
+def both_live(batch: uint256, index_0: uint256, index_1: uint256) -> bool:
+    """
+    @notice Whether two claims still compete.
+    """
+    return self._is_live(batch, index_0) and self._is_live(batch, index_1)
+
+
+@external
+@view
+def stand_of(batch: uint256, index: uint256) -> IAnchor.Stand:
+    """
+    @notice What the game asks of a claim.
+    """
+    stored: _Claim = self._claims[batch][index]
+    return IAnchor.Stand(
+        claim_root=stored.claim_root,
+        start_root=stored.start_root,
+        claimed_at=facts._claimed_at(stored.facts),
+        round_started_at=(stored.stand >> 48) & MASK_40,
+        live=self._is_live(batch, index),
+    )
+
+
+@external
+@view
+def input_of(batch: uint256) -> IAnchor.Input:
+    """
+    @notice What a dispute about the batch starts from, beside its start root.
+    """
+    return IAnchor.Input(
+        input_root=self._batches[batch].input_root,
+        first_sequence=facts._first_sequence(self._batches[batch].facts),
+    )
+
+
+@external
+@view
+def window_s() -> uint256:
+    return CHALLENGE_WINDOW_S
 
 
 @external
@@ -506,7 +636,7 @@ def inbox() -> address:
 @external
 @view
 def exit_window_s() -> uint256:
-    return FORCED_DELAY_S + CHALLENGE_WINDOW_S
+    return FORCED_DELAY_S + DISPUTE_WINDOWS * CHALLENGE_WINDOW_S
 
 
 @external
@@ -526,6 +656,8 @@ def config() -> Config:
         admin_delay_s=roles.ADMIN_DELAY_S,
         stamp_ahead_ms=STAMP_AHEAD_MS,
         stamp_lag_ms=STAMP_LAG_MS,
+        claim_reserve_wei=CLAIM_RESERVE_WEI,
+        game=roles.game,
     )
 
 
@@ -629,21 +761,42 @@ def _header_words(
 @internal
 def _claim(batch: uint256, forced: bool, claim: ClaimInput):
     """
-    @notice Record a claim and make it the active one.
+    @notice Record the first claim of a round and make it the active one.
+    """
+    bond_wei: uint256 = self._bond_wei(forced)
+    bonds._open(msg.sender, bond_wei, CLAIM_RESERVE_WEI)
+    head: uint256 = self._heads[batch]
+    count: uint256 = head & MASK_48
+    round: uint256 = ((head >> 96) & MASK_48) + 1
+    began: uint256 = (ONE << 144) | (block.timestamp << 192)
+    self._record(
+        batch, claim, bond_wei, 0, count | ((count + 1) << 48) | (round << 96) | began
+    )
+
+
+@internal
+def _record(
+    batch: uint256, claim: ClaimInput, bond_wei: uint256, own_bond: uint256, head: uint256
+):
+    """
+    @param head With the claim counted among the live ones, not yet among all.
     """
     assert claim.start_root == self._start_root(batch), "anchor: start root differs"
     opened: bytes32 = merkle._root_from_last(claim.end_root, claim.last_siblings)
     assert opened == claim.claim_root, "anchor: claim does not open to its end root"
-    bond_wei: uint256 = FORCED_BOND_WEI if forced else BOND_WEI
-    bonds._open(msg.sender, bond_wei)
-    index: uint256 = self._heads[batch] & MASK_128
+    round: uint256 = (head >> 96) & MASK_48
+    seen: bytes32 = keccak256(abi_encode(batch, round, claim.claim_root))
+    assert not self._seen[seen], "anchor: claim has been made"
+    self._seen[seen] = True
+    index: uint256 = head & MASK_48
     self._claims[batch][index] = _Claim(
         claim_root=claim.claim_root,
         end_root=claim.end_root,
         start_root=claim.start_root,
         facts=facts._of_claim(msg.sender, bond_wei),
+        stand=round | ((head >> 192) << 48) | own_bond,
     )
-    self._heads[batch] = (index + 1) | ((index + 1) << 128)
+    self._heads[batch] = head + 1
     log Claimed(
         batch=batch,
         index=index,
@@ -655,13 +808,56 @@ def _claim(batch: uint256, forced: bool, claim: ClaimInput):
 
 
 @internal
+def _void_behind(batch: uint256):
+    """
+    @notice End the rounds of all later batches; their claims have not lost. Without a live claim a
+            batch has none behind it either: claims are made in order.
+    """
+    for next: uint256 in range(batch + 1, self.batch_count, bound=c.PIPELINE_FORCED_MAX):
+        head: uint256 = self._heads[next]
+        if self._live(head) == 0:
+            break
+        active: uint256 = (head >> 48) & MASK_48
+        round: uint256 = (head >> 96) & MASK_48
+        # The round is over for claims of any number: theirs is not the head's any more.
+        self._heads[next] = (head & MASK_48) | ((round + 1) << 96)
+        log RoundEnded(batch=next, round=round, cause_batch=batch)
+        if active > 0:
+            if self._claims[next][active - 1].stand & OWN_BOND == 0:
+                bonds._close(facts._claimant(self._claims[next][active - 1].facts))
+            log ClaimVoided(batch=next, index=active - 1, cause_batch=batch)
+
+
+@internal
 @view
-def _check_game(batch: uint256, index: uint256):
-    assert roles.game != empty(address), "anchor: no game is set"
-    assert msg.sender == roles.game, "anchor: caller is not the game"
+def _check_open(batch: uint256):
     assert batch >= self.final_count, "anchor: batch is final"
     assert batch < self.batch_count, "anchor: no such batch"
-    assert self._active(batch) == index + 1, "anchor: claim is not live"
+
+
+@internal
+@view
+def _bond_wei(forced: bool) -> uint256:
+    return FORCED_BOND_WEI if forced else BOND_WEI
+
+
+@internal
+@view
+def _is_live(batch: uint256, index: uint256) -> bool:
+    """
+    @notice Of the head's round, not dead, and the batch is not final.
+    """
+    head: uint256 = self._heads[batch]
+    if index >= head & MASK_48 or batch < self.final_count:
+        return False
+    stand: uint256 = self._claims[batch][index].stand
+    return stand & MASK_48 == (head >> 96) & MASK_48 and stand & DEAD == 0
+
+
+@internal
+@pure
+def _live(head: uint256) -> uint256:
+    return (head >> 144) & MASK_48
 
 
 @internal
@@ -683,7 +879,7 @@ def _end_root(batch: uint256) -> bytes32:
 @internal
 @view
 def _active(batch: uint256) -> uint256:
-    return self._heads[batch] >> 128
+    return (self._heads[batch] >> 48) & MASK_48
 
 
 @internal

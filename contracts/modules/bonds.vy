@@ -1,11 +1,12 @@
 # pragma version 0.4.3
 """
 @title  bonds: ether that answers for claims
-@notice One bond of a claimant covers all its open claims. It can be taken out when none is open.
-        The loser of a dispute pays once per voided claim: half to the winner, half to nobody,
-        since otherwise a dispute against oneself would be a free delay.
+@notice One bond of a claimant covers all its open claims that have no bond of their own, with a
+        reserve for each. It can be taken out when none is open. The loser of a dispute pays: half
+        to the winner, half to nobody, since otherwise a dispute against oneself would be a free
+        delay.
 
-        balance of the contract >= sum of bonds + sum of credits + burnt
+        balance of the contract >= sum of bonds + bonds of rivals + sum of credits + burnt
 """
 
 event BondDeposited:
@@ -79,9 +80,14 @@ def withdraw_credit():
 
 
 @internal
-def _open(claimant: address, needed_wei: uint256):
+def _open(claimant: address, bond_wei: uint256, reserve_wei: uint256):
+    """
+    @notice One bond for all, and beside it a reserve for each claim that is open.
+    """
+    count: uint256 = self.open_claims_of[claimant] + 1
+    needed_wei: uint256 = bond_wei + count * reserve_wei
     assert self.bond_of[claimant] >= needed_wei, "anchor: bond is too small"
-    self.open_claims_of[claimant] += 1
+    self.open_claims_of[claimant] = count
 
 
 @internal
@@ -90,13 +96,26 @@ def _close(claimant: address):
 
 
 @internal
-def _slash(claimant: address, amount_wei: uint256, winner: address):
+def _slash(claimant: address, bond_wei: uint256, reserve_wei: uint256, winner: address):
     """
-    @notice Take up to `amount_wei` of a bond; without a winner all of it is burnt.
+    @notice Take bond and reserve of a claim that has lost, as far as they are there beyond the
+            reserves of the claimant's other open claims: so the next lie costs too.
     """
-    taken_wei: uint256 = min(self.bond_of[claimant], amount_wei)
+    others: uint256 = self.open_claims_of[claimant] - 1
+    self.open_claims_of[claimant] = others
+    held_wei: uint256 = self.bond_of[claimant]
+    free_wei: uint256 = held_wei - min(held_wei, others * reserve_wei)
+    taken_wei: uint256 = min(free_wei, bond_wei + reserve_wei)
+    self.bond_of[claimant] = held_wei - taken_wei
+    self._pay(claimant, taken_wei, winner)
+
+
+@internal
+def _pay(claimant: address, taken_wei: uint256, winner: address):
+    """
+    @notice Half of what a loser pays goes to the winner; without one all of it is burnt.
+    """
     credit_wei: uint256 = 0 if winner == empty(address) else taken_wei // 2
-    self.bond_of[claimant] -= taken_wei
     self.credit_of[winner] += credit_wei
     self.burnt_wei += taken_wei - credit_wei
     log BondSlashed(

@@ -46,12 +46,18 @@ game_change: public(Change)
 
 
 @deploy
-def __init__(operator: address, admin_delay_s: uint256):
+def __init__(operator: address, game: address, admin_delay_s: uint256):
+    """
+    @param game Zero: it is set later, behind the delay.
+    """
     assert operator != empty(address), "anchor: operator is zero"
     ADMIN_DELAY_S = admin_delay_s
     self.operator = operator
     self.epoch = 1
     log OperatorChanged(operator=operator, epoch=1)
+    if game != empty(address):
+        self.game = game
+        log GameSet(game=game)
 
 
 @external
