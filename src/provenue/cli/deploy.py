@@ -19,7 +19,7 @@ app = App(name="deploy", help=(__doc__ or ""))
 
 @app.default
 def deploy(*, rpc_url: str, key: str, config: Path, out: Path, operator: str = "") -> int:
-    """Deploy Vault, Inbox and Anchor, list what the configuration says, seal the setup.
+    """Deploy vault, inbox, anchor and the dispute game, list what the file says, seal the setup.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def deploy(*, rpc_url: str, key: str, config: Path, out: Path, operator: str = "
     key
         The owner's key: env:NAME, file:PATH (also a keystore), or 0x... for worthless keys.
     config
-        TOML file with assets, instruments, signers and delays (see docs/contracts.md).
+        TOML file with assets, instruments, signers, delays, preset (see docs/contracts.md).
     out
         Where to write the deployment (JSON).
     operator
@@ -49,6 +49,6 @@ def deploy(*, rpc_url: str, key: str, config: Path, out: Path, operator: str = "
         print(f"provenue deploy: {problem}", file=sys.stderr)
         return 1
     for name, address in deployment.contracts.items():
-        print(f"{name:<8} {address}")
-    print(f"written  {out}")
+        print(f"{name:<12} {address}")
+    print(f"written      {out}")
     return 0

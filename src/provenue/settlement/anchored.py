@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from provenue import wire
 from provenue.settlement.chain_types import BlockId, from_hex, keccak256
@@ -19,7 +20,8 @@ __all__ = ["AnchoredBatch", "ClaimInfo", "read_batches", "read_claims"]
 
 # Nodes bound the alternatives in one filter.
 _TOPICS_MAX = 64
-_STATUS = {1: "live", 2: "void", 3: "final"}
+_Status = Literal["live", "void", "final"]
+_STATUS: dict[int, _Status] = {1: "live", 2: "void", 3: "final"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,11 @@ class ClaimInfo:
     end_root: bytes
     claimant: str
     claimed_at_s: int
-    held_until_s: int
     bond_wei: int
-    status: str
-    """live, void or final."""
+    status: _Status
+    round: int
+    """Claims of one round compete."""
+    round_started_at_s: int
 
 
 def read_batches(
@@ -176,9 +179,10 @@ def read_claims(anchor: Contract, batch: int) -> list[ClaimInfo]:
                 end_root=bytes(stored["end_root"]),
                 claimant=str(stored["claimant"]),
                 claimed_at_s=int(stored["claimed_at"]),
-                held_until_s=int(stored["held_until"]),
                 bond_wei=int(stored["bond_wei"]),
                 status=_STATUS[int(stored["status"])],
+                round=int(stored["round"]),
+                round_started_at_s=int(stored["round_started_at"]),
             )
         )
     return claims

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import rlp
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
 
@@ -22,7 +23,7 @@ from provenue.settlement.chain_types import (
 from provenue.settlement.rpc import ChainError, Rpc, RpcError
 from provenue.settlement.tx import PendingTx, RevertedError, Sender
 
-__all__ = ["Contract", "Event", "deploy"]
+__all__ = ["Contract", "Event", "created_address", "deploy"]
 
 Abi = Sequence[Mapping[str, Any]]
 
@@ -188,6 +189,12 @@ def deploy(
     if receipt.contract_address is None:
         raise ChainError(f"{artifact.name}: the node reported no contract address")
     return Contract(receipt.contract_address, artifact.abi, sender.rpc)
+
+
+def created_address(creator: str, nonce: int) -> str:
+    """The address of the contract that an account's transaction of this nonce creates."""
+    preimage = rlp.encode([bytes.fromhex(creator.removeprefix("0x")), nonce])
+    return to_checksum(keccak256(preimage)[12:])
 
 
 # -- ABI values ----------------------------------------------------------------------------------

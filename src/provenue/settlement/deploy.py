@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
 
 from provenue import wire
+from provenue.engine import GuestMissingError, guest_elf
+from provenue.machine import Program, read_program
 from provenue.settlement.artifacts import compile_contract
 from provenue.settlement.chain_types import normalise_address
-from provenue.settlement.contract import Contract, deploy
-from provenue.settlement.deploy_config import AssetConfig, ConfigError, DeployConfig
+from provenue.settlement.contract import Contract, created_address, deploy
+from provenue.settlement.deploy_config import AssetConfig, ConfigError, Delays, DeployConfig
 from provenue.settlement.rpc import ChainError, Rpc
 from provenue.settlement.tx import Account, Sender
 
 __all__ = ["Deployment", "deploy_all"]
 
-CONTRACTS = ("Vault", "Inbox", "Anchor")
+CONTRACTS = ("Vault", "Inbox", "Anchor", "DisputeGame", "StepVerifier")
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -26,9 +29,14 @@ class Deployment(msgspec.Struct, frozen=True):
     block: int
     """The last block before the contracts: events are read from there."""
     contracts: dict[str, str]
-    """Address by name: Vault, Inbox, Anchor, and each asset's token by its symbol."""
+    """Address by name: Vault, Inbox, Anchor, DisputeGame, StepVerifier, and each asset's token by
+    its symbol."""
     assets: list[str]
     """Symbols in the order of their numbers."""
+    preset: str = ""
+    """Of the guest that the game referees by."""
+    guest_sha256: str = ""
+    """Of that guest's ELF."""
 
     @property
     def anchor_bytes(self) -> bytes:
@@ -41,7 +49,7 @@ class Deployment(msgspec.Struct, frozen=True):
         return wire.Domain(self.chain_id, self.anchor_bytes)
 
     def contract(self, name: str, rpc: Rpc) -> Contract:
-        """One of the contracts (Vault, Inbox, Anchor), or a token by its symbol."""
+        """One of the contracts by its name, or a token by its symbol."""
         artifact = compile_contract(name if name in CONTRACTS else "TestToken")
         return Contract(self.contracts[name], artifact.abi, rpc)
 
@@ -66,9 +74,11 @@ def deploy_all(
 ) -> Deployment:
     """Deploy, connect, list, seal. With `bond`, the owner's account pays the operator's bond in.
 
-    The bond counts for the operator only when owner and operator are the same account.
+    The bond counts for the operator only when owner and operator are the same account. The game
+    pins the guest of the configuration's preset, whose ELF must have been built.
     """
     config.check()
+    guest = _pinned_guest(config.preset)
     before = rpc.block_number()
     sender = Sender(rpc, owner)
     delays = config.delays
@@ -80,23 +90,8 @@ def deploy_all(
         delays.admin_delay_s,
         delays.forced_fee_wei,
     )
-    anchor = deploy(
-        sender,
-        compile_contract("Anchor"),
-        owner.address,
-        {
-            "operator": normalise_address(operator),
-            "inbox": inbox.address,
-            "bond_wei": delays.bond_wei,
-            "forced_bond_wei": delays.forced_bond_wei,
-            "challenge_window_s": delays.challenge_window_s,
-            "inbox_delay_s": delays.inbox_delay_s,
-            "forced_delay_s": delays.forced_delay_s,
-            "admin_delay_s": delays.admin_delay_s,
-            "stamp_ahead_ms": delays.stamp_ahead_ms,
-            "stamp_lag_ms": delays.stamp_lag_ms,
-        },
-    )
+    verifier = deploy(sender, compile_contract("StepVerifier"))
+    game, anchor = _game_and_anchor(sender, delays, guest, operator, inbox, verifier)
     vault = deploy(sender, compile_contract("Vault"), owner.address, inbox.address, anchor.address)
     inbox.transact(sender, "bind", vault.address, anchor.address)
     for number, asset in enumerate(config.assets):
@@ -113,7 +108,7 @@ def deploy_all(
         inbox.transact(sender, "enqueue_setup", wire.encode(message))
     inbox.transact(sender, "seal")
     if bond:
-        anchor.transact(sender, "deposit_bond", value=delays.bond_wei)
+        anchor.transact(sender, "deposit_bond", value=delays.operator_bond_wei)
     symbols = [asset.symbol for asset in config.assets]
     return Deployment(
         chain_id=rpc.chain_id(),
@@ -122,10 +117,79 @@ def deploy_all(
             "Vault": vault.address,
             "Inbox": inbox.address,
             "Anchor": anchor.address,
+            "DisputeGame": game.address,
+            "StepVerifier": verifier.address,
             **dict(zip(symbols, tokens, strict=True)),
         },
         assets=symbols,
+        preset=config.preset,
+        guest_sha256=guest.sha256,
     )
+
+
+class _Guest(msgspec.Struct, frozen=True):
+    """What is pinned: on the chain the program, in the deployment's file the ELF's hash."""
+
+    program: Program
+    sha256: str
+
+
+def _pinned_guest(preset: str) -> _Guest:
+    try:
+        elf = guest_elf(preset)
+    except GuestMissingError as problem:
+        raise ConfigError(f"preset {preset}: {problem}") from None
+    return _Guest(read_program(elf), hashlib.sha256(elf).hexdigest())
+
+
+def _game_and_anchor(
+    sender: Sender,
+    delays: Delays,
+    guest: _Guest,
+    operator: str,
+    inbox: Contract,
+    verifier: Contract,
+) -> tuple[Contract, Contract]:
+    """Each names the other and cannot be changed: the Anchor's address is known beforehand."""
+    owner = sender.account.address
+    nonce = sender.rpc.nonce(owner)
+    game = deploy(
+        sender,
+        compile_contract("DisputeGame"),
+        created_address(owner, nonce + 1),
+        verifier.address,
+        guest.program.root,
+        guest.program.entry,
+        guest.program.end_of_text,
+        delays.grace_s,
+        delays.inner_bond_wei,
+        delays.challenge_window_s,
+    )
+    anchor = deploy(
+        sender,
+        compile_contract("Anchor"),
+        owner,
+        {
+            "operator": normalise_address(operator),
+            "inbox": inbox.address,
+            "bond_wei": delays.bond_wei,
+            "forced_bond_wei": delays.forced_bond_wei,
+            "challenge_window_s": delays.challenge_window_s,
+            "inbox_delay_s": delays.inbox_delay_s,
+            "forced_delay_s": delays.forced_delay_s,
+            "admin_delay_s": delays.admin_delay_s,
+            "stamp_ahead_ms": delays.stamp_ahead_ms,
+            "stamp_lag_ms": delays.stamp_lag_ms,
+            "claim_reserve_wei": delays.claim_reserve_wei,
+            "game": game.address,
+        },
+    )
+    if normalise_address(game.call("anchor")) != anchor.address:
+        raise ChainError(
+            f"deploy: expected the Anchor at {game.call('anchor')}, the node put it at "
+            f"{anchor.address}: another transaction of {owner} came between; deploy again"
+        )
+    return game, anchor
 
 
 def _tokens(sender: Sender, config: DeployConfig) -> list[str]:

@@ -14,6 +14,7 @@ from provenue._generated.constants import (
     ASSET_TOTAL_MAX,
     NONE_U16,
     PPM,
+    PRESETS,
     PRICE_MAX,
     SIGNERS_MAX,
 )
@@ -54,6 +55,10 @@ def check_config(config: DeployConfig) -> None:
         _check_instrument(config, instrument)
     _check_signers(config)
     _check_delays(config.delays)
+    _require(
+        config.preset in PRESETS, "preset", f"expected one of {', '.join(PRESETS)}, was "
+        f"{config.preset!r}",
+    )  # fmt: skip
 
 
 def _require(holds: bool, field: str, problem: str) -> None:
@@ -67,7 +72,7 @@ def _within(field: str, value: int, low: int, high: int) -> None:
 
 def _check_asset(number: int, asset: AssetConfig) -> None:
     of = f"of {asset.symbol}"
-    reserved = asset.symbol in ("Vault", "Inbox", "Anchor")
+    reserved = asset.symbol in ("Vault", "Inbox", "Anchor", "DisputeGame", "StepVerifier")
     _require(not reserved and asset.symbol != "", "symbol", f"{asset.symbol!r} is taken")
     _within(f"unit_decimals {of}", asset.unit_decimals, 0, _UNIT_DECIMALS_MAX)
     _within(f"token_decimals {of}", asset.token_decimals, asset.unit_decimals, 36)
@@ -171,14 +176,21 @@ def _check_delays(delays: Delays) -> None:
         f"expected at least {2 * age_s}, two batches' age, with a challenge_window_s of "
         f"{delays.challenge_window_s}, was {delays.inbox_delay_s}",
     )
-    exit_window_s = delays.forced_delay_s + delays.challenge_window_s
+    _require(
+        0 < 2 * delays.grace_s <= delays.challenge_window_s,
+        "grace_s",
+        f"expected 1 to half of challenge_window_s ({delays.challenge_window_s}), was "
+        f"{delays.grace_s}",
+    )
+    # Through a dispute too: it takes at most two windows and two graces.
+    exit_window_s = delays.forced_delay_s + 3 * delays.challenge_window_s
     _require(
         delays.admin_delay_s > exit_window_s,
         "admin_delay_s", f"expected more than the exit window ({exit_window_s} s)",
     )  # fmt: skip
     for field in ("stamp_ahead_ms", "stamp_lag_ms"):
         _within(field, getattr(delays, field), 0, 1_000 * _DELAY_S_MAX)
-    for field in ("bond_wei", "forced_bond_wei"):
+    for field in ("bond_wei", "forced_bond_wei", "inner_bond_wei", "claim_reserve_wei"):
         value = getattr(delays, field)
         _require(value > 0 and value % _GWEI == 0, field, "expected whole gwei above zero")
         _within(field, value // _GWEI, 1, 2**56 - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from provenue import wire
-from provenue._generated.constants import ASSET_TOTAL_MAX, NONE_U16
+from provenue._generated.constants import ASSET_TOTAL_MAX, NONE_U16, PIPELINE_FORCED_MAX
 from provenue.settlement.deploy_checks import ConfigError, check_config
 
 __all__ = ["AssetConfig", "ConfigError", "Delays", "DeployConfig", "InstrumentConfig", "dev_config"]
@@ -66,6 +66,16 @@ class Delays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bond_wei: int = 10 * ETHER
     forced_bond_wei: int = ETHER
     forced_fee_wei: int = 10**15
+    grace_s: int = 1_800
+    """What a side gets once more for the instruction level of a dispute."""
+    inner_bond_wei: int = ETHER
+    claim_reserve_wei: int = ETHER // 2
+    """Half of it must pay the honest side of one dispute: 3 M gas at 80 gwei."""
+
+    @property
+    def operator_bond_wei(self) -> int:
+        """What an operator needs who keeps the pipeline full."""
+        return self.bond_wei + PIPELINE_FORCED_MAX * self.claim_reserve_wei
 
 
 class DeployConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +86,8 @@ class DeployConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signers: list[str]
     quorum: int
     delays: Delays = Delays()
+    preset: str = "main"
+    """Of the guest that referees disputes; the operator must run the same."""
 
     @classmethod
     def load(cls, path: Path) -> DeployConfig:
@@ -164,10 +176,13 @@ DEV_DELAYS = Delays(
     admin_delay_s=14_400,
     stamp_ahead_ms=15_000,
     stamp_lag_ms=3_600_000,
+    grace_s=2,
 )
 
 
-def dev_config(signers: list[str], *, delays: Delays = DEV_DELAYS) -> DeployConfig:
+def dev_config(
+    signers: list[str], *, delays: Delays = DEV_DELAYS, preset: str = "dev"
+) -> DeployConfig:
     """USDC and BTC, a perpetual and a spot pair on one feed; two signers agree on a price."""
     return DeployConfig(
         assets=[
@@ -202,4 +217,5 @@ def dev_config(signers: list[str], *, delays: Delays = DEV_DELAYS) -> DeployConf
         signers=signers,
         quorum=2,
         delays=delays,
+        preset=preset,
     )

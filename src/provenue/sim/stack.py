@@ -203,7 +203,9 @@ class LocalVenue:
         self.accounts = keys[OWNER + 1 :]
         owner = Account(self._owner_key)
         signer_keys = [_signer_key(self._seed, i) for i in range(SIGNERS)]
-        config = dev_config([Account(k).address for k in signer_keys], delays=self._delays)
+        config = dev_config(
+            [Account(k).address for k in signer_keys], delays=self._delays, preset=self._preset
+        )
         self.deployment = deploy_all(self.rpc, owner, config, operator=owner.address)
         self.deployment_file = self.data / "deployment.json"
         self.deployment.save(self.deployment_file)
