@@ -1,6 +1,7 @@
 """Deploying: what is listed, what is written down, every mistake named before it is sent."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from tests.settlement.venue import SIGNERS, config
 
 from provenue import wire
 from provenue.cli.main import main
+from provenue.engine import guest_elf
+from provenue.machine import program_root
 from provenue.settlement.deploy import Deployment, deploy_all
 from provenue.settlement.deploy_config import ConfigError, DeployConfig, dev_config
 from provenue.settlement.inbox import InboxClient
@@ -78,10 +81,19 @@ def test_inbox_begins_with_genesis_listings_and_signers(chain: LocalChain) -> No
     anchor_contract = deployment.contract("Anchor", chain.rpc)
     settings = anchor_contract.call("config")
     for name, value in msgspec.to_builtins(config().delays).items():
-        if name != "forced_fee_wei":
+        if name in settings:
             assert settings[name] == value
+    game = deployment.contract("DisputeGame", chain.rpc)
+    assert settings["game"] == game.address
+    assert game.call("anchor") == deployment.contracts["Anchor"]
+    assert game.call("grace_s") == config().delays.dispute_grace_s
+    assert game.call("inner_bond_wei") == config().delays.inner_bond_wei
+    elf = guest_elf(config().preset)
+    assert game.call("program_root") == program_root(elf)
+    assert deployment.guest_sha256 == hashlib.sha256(elf).hexdigest()
     assert deployment.contract("Inbox", chain.rpc).call("sealed") is True
-    assert anchor_contract.call("bond_of", owner.address) == config().delays.bond_wei
+    bonded_wei = anchor_contract.call("bond_of", owner.address)
+    assert bonded_wei == config().delays.operator_bond_wei
     assert VaultClient(deployment, chain.rpc).scale(0) == 1
 
 

@@ -14,6 +14,7 @@ from provenue.settlement.inbox import InboxClient
 from provenue.settlement.local_chain import start_chain
 from provenue.settlement.rpc import ChainError, Rpc
 from provenue.settlement.tx import RevertedError
+from provenue.watcher.trees import MessageTree
 
 pytestmark = pytest.mark.chain
 
@@ -186,11 +187,11 @@ def test_inbox_is_read_at_a_block(venue: Venue) -> None:
 def test_anyone_anchors_when_the_operator_is_dead(venue: Venue) -> None:
     venue.deposit(1, 1_000_000)
     anyone = venue.anchor(2)
-    anyone.deposit_bond(DELAYS.forced_bond_wei)
-    with pytest.raises(RevertedError, match="anchor: no game yet, forced batches are closed"):
+    bond_wei = DELAYS.forced_bond_wei + DELAYS.claim_reserve_wei
+    anyone.deposit_bond(bond_wei)
+    with pytest.raises(RevertedError, match="anchor: no inbox item is overdue"):
         venue.post([b"\x12"], forced=True, number=2)
-    venue.install_game(4)  # takes longer than the forced delay
-    assert DELAYS.admin_delay_s > DELAYS.forced_delay_s
+    venue.chain.increase_time(DELAYS.forced_delay_s)
     assert anyone.forced_mode()
     with pytest.raises(RevertedError, match="may hold prices and continue only"):
         venue.post([b"\x01"], forced=True, number=2)
@@ -201,31 +202,57 @@ def test_anyone_anchors_when_the_operator_is_dead(venue: Venue) -> None:
     assert (batch.header.forced, batch.poster) == (1, venue.sender(2).address)
     venue.finalize()
     venue.vault.withdraw(venue.sender(1), venue.proof(number, 0))
-    anyone.withdraw_bond(DELAYS.forced_bond_wei)
+    anyone.withdraw_bond(bond_wei)
     assert anyone.bond_wei(venue.sender(2).address) == 0
 
 
-def test_voided_claim_is_listed_and_made_again(venue: Venue) -> None:
-    """An account stands in for the dispute game."""
-    game, contract = venue.install_game(4), venue.anchor().contract
+def _disputed(venue: Venue) -> tuple[AnchorClient, wire.ClaimTree, bytes]:
+    """Two batches of the operator, a rival claim about the first, and their match."""
     venue.post()
     venue.post([b"\x12", b"\x12"])
-    contract.transact(game, "void_claim", 0, 0, venue.sender(3).address)
-    other = venue.anchor(2)
-    other.deposit_bond(DELAYS.bond_wei)
-    right = venue.claim(0, 3, salt=1)
+    other, right = venue.anchor(2), venue.claim(0, 3, salt=1)
     with pytest.raises(RevertedError, match="anchor: start root differs"):
-        other.claim_again(0, bytes(32), right)
-    other.claim_again(0, other.start_root(0), right)
+        other.join(0, bytes(32), right)
+    other.join(0, other.start_root(0), right)
+    venue.game.transact(venue.sender(3), "open", 0, 0, 1)
+    (opened,) = venue.game.events("Opened", 0, venue.chain.rpc.block_number())
+    return other, right, bytes(opened.args["match_id"])
+
+
+def test_the_claim_of_a_match_that_reveals_takes_the_place_of_the_one_that_does_not(
+    venue: Venue,
+) -> None:
+    other, right, match = _disputed(venue)
+    children = MessageTree(other.start_root(0), right.leaves).children(12, 0)
+    venue.game.transact(venue.sender(3), "reveal", children)
+    with pytest.raises(RevertedError, match="game: nobody is out of time"):
+        venue.game.transact(venue.sender(3), "timeout", match)
+    venue.chain.increase_time(DELAYS.challenge_window_s + 1)
+    venue.game.transact(venue.sender(3), "timeout", match)
     first, second = other.claims(0)
     assert (first.status, second.status) == ("void", "live")
     assert (second.end_root, second.claimant) == (right.final_root, venue.sender(2).address)
-    assert second.claim_root == right.root
     assert [claim.status for claim in other.claims(1)] == ["void"]
     assert venue.finalize() == 1
     assert other.final_root(0) == right.final_root
-    assert [claim.status for claim in other.claims(0)] == ["void", "final"]
-    assert other.bond_wei(venue.operator.address) == 0
+    other.release(0, 1)
+    paid_wei = DELAYS.bond_wei + DELAYS.claim_reserve_wei
+    won_wei = int(other.contract.call("credit_of", venue.sender(2).address))
+    assert won_wei == DELAYS.bond_wei + paid_wei // 2
+    assert other.bond_wei(venue.operator.address) == DELAYS.operator_bond_wei - paid_wei
+
+
+def test_when_both_claims_of_a_match_are_silent_anyone_claims_again(venue: Venue) -> None:
+    other, right, match = _disputed(venue)
+    venue.chain.increase_time(DELAYS.challenge_window_s + 1)
+    venue.game.transact(venue.sender(3), "timeout", match)
+    assert [claim.status for claim in other.claims(0)] == ["void", "void"]
+    other.deposit_bond(DELAYS.bond_wei + DELAYS.claim_reserve_wei)
+    other.claim_again(0, other.start_root(0), right)
+    assert [claim.status for claim in other.claims(0)] == ["void", "void", "live"]
+    assert other.claims(0)[2].round > other.claims(0)[1].round
+    assert venue.finalize() == 1
+    assert other.final_root(0) == right.final_root
 
 
 def test_two_workers_finalizing_at_once_are_no_error(venue: Venue) -> None:

@@ -7,6 +7,7 @@ from tests.contracts import naive
 
 from provenue import wire
 from provenue.settlement.anchor import AnchorClient
+from provenue.settlement.contract import Contract
 from provenue.settlement.deploy import Deployment, deploy_all
 from provenue.settlement.deploy_config import Delays, DeployConfig, dev_config
 from provenue.settlement.inbox import InboxClient
@@ -68,13 +69,10 @@ class Venue:
         """The time of the chain."""
         return self.chain.rpc.head().timestamp * 1_000
 
-    def install_game(self, number: int) -> Sender:
-        """Make an actor the dispute game, by the slow way."""
-        game, contract = self.sender(number), self.anchor().contract
-        contract.transact(self.operator, "propose_game", game.address)
-        self.chain.increase_time(DELAYS.admin_delay_s)
-        contract.transact(self.sender(3), "set_game")
-        return game
+    @property
+    def game(self) -> Contract:
+        """The dispute game."""
+        return self.deployment.contract("DisputeGame", self.chain.rpc)
 
     def deposit(self, number: int, units: int, asset: int = 0) -> int:
         """Mint, approve and deposit for an actor; the index of the item."""

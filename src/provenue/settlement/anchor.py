@@ -174,8 +174,19 @@ class AnchorClient:
         )
 
     def claim_again(self, batch: int, start_root: bytes, claim: wire.ClaimTree) -> None:
-        """Claim the result of a batch whose claim was voided."""
+        """Claim the result of a batch none of whose claims lives."""
         self._send("claim_again", batch, _claim_input(start_root, claim), gas=None)
+
+    def join(self, batch: int, start_root: bytes, claim: wire.ClaimTree) -> None:
+        """Claim another result beside the live ones, with a bond of its own."""
+        config = self.contract.call("config")
+        forced = bool(self.contract.call("batch_of", batch)["forced"])
+        bond_wei = int(config["forced_bond_wei" if forced else "bond_wei"])
+        self._send("join", batch, _claim_input(start_root, claim), gas=None, value=bond_wei)
+
+    def release(self, batch: int, index: int) -> None:
+        """Turn the bond of a rival claim that is final, or fell without losing, into credit."""
+        self._send("release", batch, index, gas=None)
 
     def deposit_bond(self, amount_wei: int) -> None:
         """Add to the sender's bond."""

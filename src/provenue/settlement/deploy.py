@@ -161,7 +161,7 @@ def _game_and_anchor(
         guest.program.root,
         guest.program.entry,
         guest.program.end_of_text,
-        delays.grace_s,
+        delays.dispute_grace_s,
         delays.inner_bond_wei,
         delays.challenge_window_s,
     )

@@ -177,10 +177,10 @@ def _check_delays(delays: Delays) -> None:
         f"{delays.challenge_window_s}, was {delays.inbox_delay_s}",
     )
     _require(
-        0 < 2 * delays.grace_s <= delays.challenge_window_s,
+        0 < 2 * delays.dispute_grace_s <= delays.challenge_window_s,
         "grace_s",
         f"expected 1 to half of challenge_window_s ({delays.challenge_window_s}), was "
-        f"{delays.grace_s}",
+        f"{delays.dispute_grace_s}",
     )
     # Through a dispute too: it takes at most two windows and two graces.
     exit_window_s = delays.forced_delay_s + 3 * delays.challenge_window_s

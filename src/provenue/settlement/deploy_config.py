@@ -66,11 +66,19 @@ class Delays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bond_wei: int = 10 * ETHER
     forced_bond_wei: int = ETHER
     forced_fee_wei: int = 10**15
-    grace_s: int = 1_800
-    """What a side gets once more for the instruction level of a dispute."""
+    grace_s: int | None = None
+    """What a side of a dispute gets once more for the instruction level; left out: half of the
+    window, at most two hours."""
     inner_bond_wei: int = ETHER
     claim_reserve_wei: int = ETHER // 2
     """Half of it must pay the honest side of one dispute: 3 M gas at 80 gwei."""
+
+    @property
+    def dispute_grace_s(self) -> int:
+        """`grace_s`, or what it is when it is left out."""
+        if self.grace_s is not None:
+            return self.grace_s
+        return min(self.challenge_window_s // 2, 7_200)
 
     @property
     def operator_bond_wei(self) -> int:
@@ -176,7 +184,6 @@ DEV_DELAYS = Delays(
     admin_delay_s=14_400,
     stamp_ahead_ms=15_000,
     stamp_lag_ms=3_600_000,
-    grace_s=2,
 )
 
 
