@@ -163,7 +163,6 @@ struct _Batch:
 struct _Claim:
     claim_root: bytes32
     end_root: bytes32
-    start_root: bytes32
     facts: uint256
     stand: uint256
 
@@ -509,7 +508,8 @@ def batch_of(batch: uint256) -> BatchView:
 @view
 def claim_of(batch: uint256, index: uint256) -> ClaimView:
     """
-    @notice A claim; status 1 live, 2 void, 3 final.
+    @notice A claim; status 1 live, 2 void, 3 final. The start root is zero when it is void: the
+            event has it.
     """
     assert index < self._heads[batch] & MASK_48, "anchor: no such claim"
     stored: _Claim = self._claims[batch][index]
@@ -518,10 +518,13 @@ def claim_of(batch: uint256, index: uint256) -> ClaimView:
         status = LIVE
     elif batch < self.final_count and self._active(batch) == index + 1:
         status = FINAL
+    start_root: bytes32 = empty(bytes32)
+    if status != VOID:
+        start_root = self._start_root(batch)
     return ClaimView(
         claim_root=stored.claim_root,
         end_root=stored.end_root,
-        start_root=stored.start_root,
+        start_root=start_root,
         claimant=facts._claimant(stored.facts),
         claimed_at=facts._claimed_at(stored.facts),
         bond_wei=facts._bond_wei(stored.facts),
@@ -562,12 +565,16 @@ def stand_of(batch: uint256, index: uint256) -> IAnchor.Stand:
     @notice What the game asks of a claim.
     """
     stored: _Claim = self._claims[batch][index]
+    live: bool = self._is_live(batch, index)
+    start_root: bytes32 = empty(bytes32)
+    if live:
+        start_root = self._start_root(batch)
     return IAnchor.Stand(
         claim_root=stored.claim_root,
-        start_root=stored.start_root,
+        start_root=start_root,
         claimed_at=facts._claimed_at(stored.facts),
         round_started_at=(stored.stand >> 48) & MASK_40,
-        live=self._is_live(batch, index),
+        live=live,
     )
 
 
@@ -792,7 +799,6 @@ def _record(
     self._claims[batch][index] = _Claim(
         claim_root=claim.claim_root,
         end_root=claim.end_root,
-        start_root=claim.start_root,
         facts=facts._of_claim(msg.sender, bond_wei),
         stand=round | ((head >> 192) << 48) | own_bond,
     )

@@ -1,9 +1,18 @@
 """Attacks on Anchor, Inbox and Vault; xfail marks an open hole."""
 
 import boa
-import pytest
 from tests.adversarial.fake_claims import fabricated
-from tests.contracts.system import CONFIG, FORCED_FEE_WEI, PRICES, Sources, System, now, wait
+from tests.contracts import naive
+from tests.contracts.system import (
+    CONFIG,
+    FORCED_FEE_WEI,
+    OPEN_CLAIMS_MAX,
+    PRICES,
+    Sources,
+    System,
+    now,
+    wait,
+)
 
 from provenue.sequencer.pace import paced
 from provenue.settlement.anchor import AnchorSettings
@@ -98,21 +107,19 @@ def test_a_batch_closed_before_an_item_came_can_be_posted_after_it_is_due(
             system.post(inbox_count=0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one bond covers 64 claims, the second lie is free: with disputes (F4)"
-)
-def test_each_lie_in_the_pipeline_costs_a_bond(system: System) -> None:
-    """The winner of the second dispute gets nothing: nobody is paid to void the first batch."""
+def test_each_lie_in_the_pipeline_costs(system: System) -> None:
+    """A liar whose bond is gone (a friend won it) still pays for the lie before."""
     system.install_game()
+    spare_wei = (OPEN_CLAIMS_MAX - 2) * CONFIG["claim_reserve_wei"]
+    system.anchor.withdraw_bond(spare_wei, sender=system.operator)
     for _ in range(2):
         system.post()
-    system.anchor.void_claim(1, 0, system.alice, sender=system.game)
-    first = system.anchor.credit_of(system.alice)
-    system.anchor.void_claim(0, 0, system.alice, sender=system.game)
-    assert system.anchor.credit_of(system.alice) == 2 * first
+    system.void(1, 0, system.join(1, naive.keccak(b"of a friend"), system.mallory))
+    system.void(0, 0, system.join(0, naive.keccak(b"right"), system.alice))
+    assert system.anchor.bond_of(system.operator) == 0
+    assert system.anchor.credit_of(system.alice) == CONFIG["claim_reserve_wei"] // 2
 
 
-@pytest.mark.xfail(strict=True, reason="forced batches have no place of their own (F2)")
 def test_a_full_pipeline_does_not_hold_a_forced_exit_back(system: System) -> None:
     """64 batches in a row and the exit waits a window longer than forced_delay_s says."""
     system.install_game()
@@ -121,6 +128,8 @@ def test_a_full_pipeline_does_not_hold_a_forced_exit_back(system: System) -> Non
     system.forced_cancel(system.alice)
     wait(CONFIG["forced_delay_s"] + 1)  # half a window here
     system.post(messages=(PRICES,), forced=True, sender=system.mallory)
+    with boa.reverts("anchor: pipeline is full"):
+        system.post()
 
 
 def test_a_bond_stays_while_a_claim_can_be_disputed(system: System) -> None:
@@ -129,7 +138,8 @@ def test_a_bond_stays_while_a_claim_can_be_disputed(system: System) -> None:
     with boa.reverts("anchor: claims are open"):
         system.anchor.withdraw_bond(1, sender=system.operator)
     system.finalize_all()
-    system.anchor.withdraw_bond(10**18, sender=system.operator)
+    reserves_wei = OPEN_CLAIMS_MAX * CONFIG["claim_reserve_wei"]
+    system.anchor.withdraw_bond(reserves_wei, sender=system.operator)
     with boa.reverts("anchor: bond is too small"):
         system.post()
 

@@ -18,10 +18,13 @@ CONFIG = {
     "challenge_window_s": 3_600,
     "inbox_delay_s": 600,
     "forced_delay_s": 1_800,
-    "admin_delay_s": 10_000,
+    "admin_delay_s": 15_000,
     "stamp_ahead_ms": 5_000,
     "stamp_lag_ms": 60_000,
+    "claim_reserve_wei": ETHER // 10,
 }
+# Of the bond of an operator who keeps the pipeline full.
+OPEN_CLAIMS_MAX = 72
 FORCED_FEE_WEI = 10**15
 GENESIS, LIST_ASSET, LIST_INSTRUMENT, SET_SIGNERS = 0x80, 0x81, 0x82, 0x83
 PRICES, TICK, CONTINUE = b"\x10", b"\x11", b"\x12"
@@ -171,6 +174,7 @@ class System:
         delay = self.settings["admin_delay_s"]
         self.inbox = sources.inbox.deploy(self.owner, delay, FORCED_FEE_WEI)
         config = {"operator": self.operator, "inbox": self.inbox.address} | self.settings
+        config["game"] = ZERO
         self.anchor = sources.anchor.deploy(self.owner, tuple(config.values()))
         self.vault = sources.vault.deploy(self.owner, self.inbox.address, self.anchor.address)
         self.inbox.bind(self.vault.address, self.anchor.address, sender=self.owner)
@@ -178,8 +182,10 @@ class System:
         registered = [(0, self.usdc, 6), (1, self.wbtc, 8), (2, self.dai, 8)]
         for asset, token, decimals in registered:
             self.vault.register_asset(asset, token.address, decimals, 2**56, 10, sender=self.owner)
+        reserves_wei = OPEN_CLAIMS_MAX * self.settings["claim_reserve_wei"]
         for name, amount in (("operator", 10), ("mallory", 10), ("carol", 1)):
-            self.anchor.deposit_bond(sender=getattr(self, name), value=amount * ETHER)
+            bond_wei = amount * ETHER + reserves_wei
+            self.anchor.deposit_bond(sender=getattr(self, name), value=bond_wei)
 
     owner: str
     operator: str
@@ -269,6 +275,23 @@ class System:
     def claim_again(self, batch: int, end_root: bytes, sender: str) -> None:
         claim = tuple(self.claim(end_root, batch=batch).values())
         self.anchor.claim_again(batch, claim, sender=sender)
+
+    def join(self, batch: int, end_root: bytes, sender: str) -> int:
+        """A rival claim under its own bond; its index."""
+        forced = self.anchor.batch_of(batch).forced
+        bond_wei = self.settings["forced_bond_wei" if forced else "bond_wei"]
+        claim = tuple(self.claim(end_root, batch=batch).values())
+        self.anchor.join(batch, claim, sender=sender, value=bond_wei)
+        return int(self.anchor.claim_count(batch)) - 1
+
+    def join_raw(self, batch: int, claim: dict[str, Any], value_wei: int) -> None:
+        """A rival claim as it is given."""
+        self.anchor.join(batch, tuple(claim.values()), sender=self.alice, value=value_wei)
+
+    def void(self, batch: int, loser: int = 0, winner: int | None = None) -> None:
+        """As the game: a claim has lost, to another or to nobody."""
+        winner_plus_one = 0 if winner is None else winner + 1
+        self.anchor.void_claim(batch, loser, winner_plus_one, sender=self.game)
 
     def install_game(self) -> None:
         """Make the stand-in account the game, by the slow way."""

@@ -3,10 +3,23 @@
 import boa
 import pytest
 from tests.contracts import naive
-from tests.contracts.system import CONFIG, ETHER, FINAL, LIVE, VOID, ZERO, System, now, wait
+from tests.contracts.system import (
+    CONFIG,
+    ETHER,
+    FINAL,
+    LIVE,
+    OPEN_CLAIMS_MAX,
+    VOID,
+    ZERO,
+    System,
+    wait,
+)
 
 WINDOW = CONFIG["challenge_window_s"]
 BOND = CONFIG["bond_wei"]
+RESERVE = CONFIG["claim_reserve_wei"]
+PAID = BOND + RESERVE  # what an operator loses by one lie
+RESERVES = OPEN_CLAIMS_MAX * RESERVE
 
 
 def _status(system: System, batch: int, index: int = 0) -> int:
@@ -68,23 +81,21 @@ def test_unknown_batches_and_claims_are_named(system: System) -> None:
 # --- voiding --------------------------------------------------------------------------------------
 
 
-def test_only_the_game_voids_and_holds(system: System) -> None:
+def test_only_the_game_voids(system: System) -> None:
     system.post()
     with boa.reverts("anchor: no game is set"):
-        system.anchor.void_claim(0, 0, ZERO, sender=system.game)
+        system.anchor.void_claim(0, 0, 0, sender=system.game)
     system.install_game()
     for other in (system.owner, system.operator, system.alice):
         with boa.reverts("anchor: caller is not the game"):
-            system.anchor.void_claim(0, 0, ZERO, sender=other)
-        with boa.reverts("anchor: caller is not the game"):
-            system.anchor.hold_claim(0, 0, now() + 1, sender=other)
+            system.anchor.void_claim(0, 0, 0, sender=other)
     with boa.reverts("anchor: claim is not live"):
-        system.anchor.void_claim(0, 1, ZERO, sender=system.game)
+        system.anchor.void_claim(0, 1, 0, sender=system.game)
     with boa.reverts("anchor: no such batch"):
-        system.anchor.void_claim(1, 0, ZERO, sender=system.game)
-    system.anchor.void_claim(0, 0, ZERO, sender=system.game)
+        system.anchor.void_claim(1, 0, 0, sender=system.game)
+    system.anchor.void_claim(0, 0, 0, sender=system.game)
     with boa.reverts("anchor: claim is not live"):
-        system.anchor.void_claim(0, 0, ZERO, sender=system.game)
+        system.anchor.void_claim(0, 0, 0, sender=system.game)
 
 
 def test_voiding_takes_descendants_and_leaves_data_and_ancestors(system: System) -> None:
@@ -93,23 +104,32 @@ def test_voiding_takes_descendants_and_leaves_data_and_ancestors(system: System)
         system.post()
     before = [system.anchor.batch_of(batch) for batch in range(5)]
     assert system.anchor.open_claims_of(system.operator) == 5
-    system.anchor.void_claim(2, 0, system.alice, sender=system.game)
+    right = system.join(2, naive.keccak(b"right"), system.alice)
+    below = system.join(3, naive.keccak(b"on the wrong one"), system.bob)
+    system.void(2, 0, right)
     voided = [e for e in system.anchor.get_logs() if type(e).__name__ == "ClaimVoided"]
-    assert [(e.batch, e.index, e.cause_batch) for e in voided] == [(2, 0, 2), (3, 0, 2), (4, 0, 2)]
+    fell = sorted((e.batch, e.index, e.cause_batch) for e in voided)
+    assert fell == [(2, 0, 2), (3, 0, 2), (4, 0, 2)]
     assert [_status(system, batch) for batch in range(5)] == [LIVE, LIVE, VOID, VOID, VOID]
+    assert (_status(system, 2, right), _status(system, 3, below)) == (LIVE, VOID)
     assert [system.anchor.batch_of(batch) for batch in range(5)] == before
     assert system.anchor.batch_count() == 5
     assert system.anchor.open_claims_of(system.operator) == 2
     # Slashed once: half to the winner, half burnt.
-    assert system.anchor.bond_of(system.operator) == 0
-    assert system.anchor.credit_of(system.alice) == BOND // 2
-    assert system.anchor.burnt_wei() == BOND - BOND // 2
+    assert system.anchor.bond_of(system.operator) == RESERVES - RESERVE
+    assert system.anchor.credit_of(system.alice) == PAID // 2
+    assert system.anchor.burnt_wei() == PAID - PAID // 2
+    # Who stood on it loses nothing; who has won stands on.
+    system.anchor.release(3, below, sender=system.carol)
+    assert system.anchor.credit_of(system.bob) == BOND
+    with boa.reverts("anchor: claim is live"):
+        system.anchor.release(2, right, sender=system.alice)
     # No batch can be put on top before the data has a claim again.
-    system.anchor.deposit_bond(sender=system.operator, value=BOND)
+    system.anchor.deposit_bond(sender=system.operator, value=PAID)
     with boa.reverts("anchor: batch has no active claim"):
         system.post()
-    # Ancestors go their way; what is void never becomes final.
-    assert system.finalize_all() == 2
+    # Ancestors and the winner go their way; what is void never becomes final.
+    assert system.finalize_all() == 3
     wait(10 * WINDOW)
     with boa.reverts("anchor: nothing to finalize"):
         system.anchor.finalize(64, sender=system.alice)
@@ -121,9 +141,9 @@ def test_claiming_again_goes_in_order_and_restarts_the_window(system: System) ->
         system.post()
     wrong = system.anchor.claim_of(1, 0).end_root
     wait(WINDOW - 1)
-    system.anchor.void_claim(1, 0, system.mallory, sender=system.game)
+    system.void(1)
     roots = [naive.keccak(bytes([i])) for i in range(3)]
-    with boa.reverts("anchor: batch has an active claim"):
+    with boa.reverts("anchor: batch has a live claim"):
         system.claim_again(0, roots[0], system.mallory)
     with boa.reverts("anchor: batch has no active claim"):
         system.claim_again(2, roots[2], system.mallory)
@@ -146,13 +166,13 @@ def test_claiming_again_goes_in_order_and_restarts_the_window(system: System) ->
     with boa.reverts("anchor: batch is final"):
         system.claim_again(1, roots[1], system.mallory)
     with boa.reverts("anchor: batch is final"):
-        system.anchor.void_claim(1, 1, ZERO, sender=system.game)
+        system.anchor.void_claim(1, 1, 0, sender=system.game)
 
 
 def test_claim_again_checks_the_claim_like_post(system: System) -> None:
     system.install_game()
     system.post()
-    system.anchor.void_claim(0, 0, ZERO, sender=system.game)
+    system.anchor.void_claim(0, 0, 0, sender=system.game)
     claim = system.claim(naive.keccak(b"right"), batch=0)
     for field, value, reason in (
         ("start_root", bytes(32), "anchor: start root differs"),
@@ -169,14 +189,14 @@ def test_honest_descendant_claimant_loses_nothing(system: System) -> None:
     system.install_game()
     system.post()
     system.post()
-    system.anchor.void_claim(0, 0, ZERO, sender=system.game)
-    system.anchor.deposit_bond(sender=system.operator, value=BOND)
+    system.anchor.void_claim(0, 0, 0, sender=system.game)
+    system.anchor.deposit_bond(sender=system.operator, value=PAID)
     system.claim_again(0, naive.keccak(b"wrong again"), system.operator)
     system.claim_again(1, naive.keccak(b"built on it"), system.mallory)
-    system.anchor.void_claim(0, 1, system.alice, sender=system.game)
-    assert system.anchor.bond_of(system.mallory) == 10 * ETHER
+    system.void(0, 1)
+    assert system.anchor.bond_of(system.mallory) == 10 * ETHER + RESERVES
     assert system.anchor.open_claims_of(system.mallory) == 0
-    assert system.anchor.bond_of(system.operator) == 0
+    assert system.anchor.bond_of(system.operator) == 10 * ETHER + RESERVES - PAID
     system.anchor.withdraw_bond(10 * ETHER, sender=system.mallory)
 
 
@@ -184,32 +204,118 @@ def test_void_of_a_whole_pipeline_fits_a_transaction(system: System) -> None:
     system.install_game()
     for _ in range(64):
         system.post()
-    system.anchor.void_claim(0, 0, system.alice, sender=system.game)
+    system.void(0)
     assert system.anchor.open_claims_of(system.operator) == 0
     assert {_status(system, batch) for batch in range(64)} == {VOID}
     assert system.anchor._computation.get_gas_used() < 2_500_000
 
 
-# --- holding --------------------------------------------------------------------------------------
+# --- rivals ---------------------------------------------------------------------------------------
 
 
-def test_hold_keeps_a_disputed_claim_from_becoming_final(system: System) -> None:
+def test_a_rival_keeps_a_claim_from_becoming_final(system: System) -> None:
     system.install_game()
     system.post()
     system.post()
-    made = now()
-    with boa.reverts("anchor: hold is too long"):
-        system.anchor.hold_claim(1, 0, made + 4 * WINDOW + 1, sender=system.game)
-    system.anchor.hold_claim(1, 0, made + 2 * WINDOW, sender=system.game)
-    assert system.anchor.claim_of(1, 0).held_until == made + 2 * WINDOW
+    rival = system.join(1, naive.keccak(b"another"), system.alice)
+    assert (system.anchor.live_count(1), system.anchor.active_claim(1)) == (2, 0)
     assert system.finalize_all() == 1
-    wait(WINDOW - 1)
+    wait(10 * WINDOW)
     with boa.reverts("anchor: nothing to finalize"):
         system.anchor.finalize(64, sender=system.alice)
-    wait(1)
+    system.void(1, rival, 0)
     assert system.anchor.finalize(64, sender=system.alice) == 2
-    with boa.reverts("anchor: batch is final"):
-        system.anchor.hold_claim(1, 0, now(), sender=system.game)
+    # A rival that loses takes nobody with it, and pays its own bond.
+    assert system.anchor.credit_of(system.operator) == BOND // 2
+    with boa.reverts("anchor: bond is paid out"):
+        system.anchor.release(1, rival, sender=system.alice)
+
+
+def test_a_rival_is_refused_by_name(system: System) -> None:
+    system.install_game()
+    with boa.reverts("anchor: no such batch"):
+        system.join_raw(0, system.claim(naive.keccak(b"x")), BOND)
+    first = system.image.state().root
+    system.post(end_root=first)
+    right = system.claim(naive.keccak(b"right"), batch=0)
+    with boa.reverts("anchor: value is not the bond"):
+        system.join_raw(0, right, BOND - 1)
+    with boa.reverts("anchor: start root differs"):
+        system.join_raw(0, right | {"start_root": bytes(32)}, BOND)
+    with boa.reverts("anchor: claim does not open to its end root"):
+        system.join_raw(0, right | {"end_root": bytes(32)}, BOND)
+    with boa.reverts("anchor: claim has been made"):
+        system.join_raw(0, system.claim(first, batch=0), BOND)
+    wait(WINDOW - 1)
+    system.join_raw(0, right, BOND)
+    with boa.reverts("anchor: claim has been made"):
+        system.join_raw(0, right, BOND)
+    wait(1)
+    with boa.reverts("anchor: window is closed"):
+        system.join_raw(0, system.claim(naive.keccak(b"late"), batch=0), BOND)
+    system.void(0, 1)
+    system.void(0, 0)
+    with boa.reverts("anchor: batch has no live claim"):
+        system.join_raw(0, system.claim(naive.keccak(b"none"), batch=0), BOND)
+    # A new round has seen nothing yet.
+    system.claim_again(0, naive.keccak(b"right"), system.mallory)
+    assert system.anchor.claim_of(0, 2).round > system.anchor.claim_of(0, 1).round
+
+
+def test_when_both_of_a_match_have_lost_another_rival_is_promoted(system: System) -> None:
+    system.install_game()
+    system.post()
+    system.post()
+    wrong = system.join(0, naive.keccak(b"wrong"), system.alice)
+    right = system.join(0, naive.keccak(b"right"), system.bob)
+    with boa.reverts("anchor: batch has an active claim"):
+        system.anchor.promote(0, right)
+    system.void(0, 0)
+    system.void(0, wrong)
+    assert (system.anchor.live_count(0), system.anchor.live_count(1)) == (1, 0)
+    with boa.reverts("anchor: batch has a live claim"):
+        system.claim_again(0, naive.keccak(b"again"), system.mallory)
+    with boa.reverts("anchor: claim is not live"):
+        system.anchor.promote(0, wrong)
+    wait(WINDOW)
+    with boa.reverts("anchor: nothing to finalize"):
+        system.anchor.finalize(1)
+    system.anchor.promote(0, right, sender=system.carol)
+    assert system.anchor.finalize(1) == 1
+    assert system.anchor.final_root(0) == naive.keccak(b"right")
+    system.anchor.release(0, right)
+    assert system.anchor.credit_of(system.bob) == BOND
+    with boa.reverts("anchor: bond is paid out"):
+        system.anchor.release(0, right)
+    with boa.reverts("anchor: claim has no bond of its own"):
+        system.anchor.release(0, 0)
+
+
+def test_a_winner_must_live_and_be_another(system: System) -> None:
+    system.install_game()
+    system.post()
+    rival = system.join(0, naive.keccak(b"rival"), system.alice)
+    with boa.reverts("anchor: winner is the loser"):
+        system.void(0, rival, rival)
+    with boa.reverts("anchor: winner is not live"):
+        system.void(0, 0, 5)
+
+
+def test_each_open_claim_holds_a_reserve(system: System) -> None:
+    """The second lie of a pipeline costs too, also when the bond is gone."""
+    system.anchor.withdraw_bond(RESERVES - 2 * RESERVE, sender=system.operator)
+    system.install_game()
+    system.post()
+    system.post()
+    with boa.reverts("anchor: bond is too small"):
+        system.post()
+    later = system.join(1, naive.keccak(b"right 1"), system.alice)
+    system.void(1, 0, later)
+    assert system.anchor.credit_of(system.alice) == PAID // 2
+    earlier = system.join(0, naive.keccak(b"right 0"), system.bob)
+    system.void(0, 0, earlier)
+    assert system.anchor.credit_of(system.bob) == RESERVE // 2
+    assert system.anchor.bond_of(system.operator) == 0
 
 
 # --- bonds ----------------------------------------------------------------------------------------
@@ -242,10 +348,10 @@ def test_bond_is_free_again_when_everything_is_final(system: System) -> None:
 def test_credit_is_pulled_once(system: System) -> None:
     system.install_game()
     system.post()
-    system.anchor.void_claim(0, 0, system.alice, sender=system.game)
+    system.void(0, 0, system.join(0, naive.keccak(b"right"), system.alice))
     before = boa.env.get_balance(system.alice)
     system.anchor.withdraw_credit(sender=system.alice)
-    assert boa.env.get_balance(system.alice) == before + BOND // 2
+    assert boa.env.get_balance(system.alice) == before + PAID // 2
     for who in (system.alice, system.bob):
         with boa.reverts("anchor: no credit"):
             system.anchor.withdraw_credit(sender=who)
@@ -254,8 +360,8 @@ def test_credit_is_pulled_once(system: System) -> None:
 def test_without_a_winner_all_is_burnt(system: System) -> None:
     system.install_game()
     system.post()
-    system.anchor.void_claim(0, 0, ZERO, sender=system.game)
-    assert system.anchor.burnt_wei() == BOND
+    system.anchor.void_claim(0, 0, 0, sender=system.game)
+    assert system.anchor.burnt_wei() == PAID
     assert system.anchor.credit_of(ZERO) == 0
 
 
@@ -290,7 +396,7 @@ def __default__():
     thief.fund(sender=system.mallory, value=4 * ETHER)
     with pytest.raises(boa.BoaError):
         thief.steal(2 * ETHER, sender=system.mallory)
-    assert boa.env.get_balance(system.anchor.address) == 25 * ETHER
+    assert boa.env.get_balance(system.anchor.address) == 25 * ETHER + 3 * RESERVES
     assert system.anchor.bond_of(thief.address) == 4 * ETHER
 
 

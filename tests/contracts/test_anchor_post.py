@@ -6,7 +6,17 @@ from typing import Any
 import boa
 import pytest
 from tests.contracts import naive
-from tests.contracts.system import CONFIG, CONTINUE, PRICES, ZERO, Sources, System, now, wait
+from tests.contracts.system import (
+    CONFIG,
+    CONTINUE,
+    OPEN_CLAIMS_MAX,
+    PRICES,
+    ZERO,
+    Sources,
+    System,
+    now,
+    wait,
+)
 
 
 def _header_words(
@@ -269,7 +279,8 @@ def test_65th_batch_of_the_pipeline_is_refused(system: System) -> None:
 
 
 def test_bond_must_cover_the_claim(system: System) -> None:
-    system.anchor.withdraw_bond(1, sender=system.operator)
+    spare_wei = (OPEN_CLAIMS_MAX - 1) * CONFIG["claim_reserve_wei"]
+    system.anchor.withdraw_bond(spare_wei + 1, sender=system.operator)
     with boa.reverts("anchor: bond is too small"):
         system.post()
     system.anchor.deposit_bond(sender=system.operator, value=1)
@@ -376,7 +387,8 @@ def test_forced_batch_cannot_hide_kinds_behind_bad_offsets(system: System) -> No
 
 def test_forced_batch_needs_its_bond(system: System) -> None:
     system.install_game()
-    system.anchor.withdraw_bond(1, sender=system.carol)
+    spare_wei = (OPEN_CLAIMS_MAX - 1) * CONFIG["claim_reserve_wei"]
+    system.anchor.withdraw_bond(spare_wei + 1, sender=system.carol)
     with boa.reverts("anchor: bond is too small"):
         system.post([], forced=True, sender=system.carol)
 
@@ -393,7 +405,8 @@ BAD_CONFIGS = [
     ({"forced_bond_wei": 11 * 10**18}, "anchor: forced bond exceeds the bond"),
     ({"challenge_window_s": 0}, "anchor: challenge window is zero"),
     ({"forced_delay_s": 600}, "anchor: forced delay must exceed the inbox delay"),
-    ({"admin_delay_s": 5_400}, "anchor: admin delay must exceed the exit window"),
+    ({"claim_reserve_wei": 0}, "anchor: bond is zero"),
+    ({"admin_delay_s": 1_800 + 3 * 3_600}, "anchor: admin delay must exceed the exit window"),
     ({"admin_delay_s": 10**9}, "anchor: admin delay is too long"),
     ({"stamp_ahead_ms": 10**12}, "anchor: stamp allowance is too long"),
     ({"stamp_lag_ms": 10**12}, "anchor: stamp lag is too long"),
@@ -405,6 +418,7 @@ def test_bad_setting_is_refused_at_deployment(
     system: System, changes: dict[str, Any], reason: str
 ) -> None:
     config = {"operator": system.operator, "inbox": system.inbox.address} | CONFIG | changes
+    config["game"] = ZERO
     with boa.reverts(reason):
         system.sources.anchor.deploy(system.owner, tuple(config.values()))
 
@@ -413,4 +427,5 @@ def test_config_tells_the_settings(system: System) -> None:
     config = system.anchor.config()
     assert {name: getattr(config, name) for name in CONFIG} == CONFIG
     assert (config.operator, config.inbox) == (system.operator, system.inbox.address)
-    assert system.anchor.exit_window_s() == 1_800 + 3_600
+    assert config.game == ZERO
+    assert system.anchor.exit_window_s() == 1_800 + 3 * 3_600

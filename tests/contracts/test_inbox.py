@@ -115,7 +115,7 @@ def test_wide_values_do_not_fit_the_message(system: System) -> None:
 
 
 def test_nothing_is_queued_before_binding(system: System) -> None:
-    fresh = system.sources.inbox.deploy(system.owner, 10_000, 0)
+    fresh = system.sources.inbox.deploy(system.owner, CONFIG["admin_delay_s"], 0)
     for move in (
         lambda: fresh.forced_cancel(0, sender=system.alice),
         lambda: fresh.forced_withdraw(0, 0, 1, system.alice, sender=system.alice),
@@ -132,8 +132,8 @@ def test_binding_checks_that_the_contracts_belong_together(system: System) -> No
     sources, config = system.sources, CONFIG
     with boa.reverts("inbox: already bound"):
         system.inbox.bind(system.vault.address, system.anchor.address, sender=system.owner)
-    inbox = sources.inbox.deploy(system.owner, 10_000, 0)
-    settings = (system.operator, inbox.address, *config.values())
+    inbox = sources.inbox.deploy(system.owner, CONFIG["admin_delay_s"], 0)
+    settings = (system.operator, inbox.address, *config.values(), ZERO)
     anchor = sources.anchor.deploy(system.owner, settings)
     other = sources.anchor.deploy(system.owner, settings)
     vault = sources.vault.deploy(system.owner, inbox.address, anchor.address)
@@ -150,8 +150,9 @@ def test_binding_checks_that_the_contracts_belong_together(system: System) -> No
 
 
 def test_delay_must_exceed_the_exit_window(system: System) -> None:
-    inbox = system.sources.inbox.deploy(system.owner, 5_400, 0)
-    settings = (system.operator, inbox.address, *CONFIG.values())
+    exit_window_s = CONFIG["forced_delay_s"] + 3 * CONFIG["challenge_window_s"]
+    inbox = system.sources.inbox.deploy(system.owner, exit_window_s, 0)
+    settings = (system.operator, inbox.address, *CONFIG.values(), ZERO)
     anchor = system.sources.anchor.deploy(system.owner, settings)
     vault = system.sources.vault.deploy(system.owner, inbox.address, anchor.address)
     with boa.reverts("inbox: admin delay must exceed the exit window"):

@@ -29,6 +29,7 @@ from tests.contracts.system import (
     CONTINUE,
     ETHER,
     FINAL,
+    OPEN_CLAIMS_MAX,
     VOID,
     Image,
     ImageState,
@@ -38,6 +39,7 @@ from tests.contracts.system import (
     wait,
 )
 
+RESERVE = CONFIG["claim_reserve_wei"]
 RARELY = st.sampled_from([False, False, False, True])
 WHO = st.sampled_from(["alice", "bob", "carol"])
 SCALES = (1, 1, 10**10)
@@ -46,8 +48,13 @@ SCALES = (1, 1, 10**10)
 class Claim:
     """What the machine remembers of a claim."""
 
-    def __init__(self, claimant: str, state: ImageState, *, lie: bool) -> None:
+    def __init__(
+        self, claimant: str, state: ImageState, *, lie: bool, own_bond: bool = False
+    ) -> None:
         self.claimant, self.state, self.lie, self.void = claimant, state, lie, False
+        # A rival's bond is its own, until it is paid out or taken back.
+        self.bonded = own_bond
+        self.own_bond = own_bond
 
 
 class Batch:
@@ -80,7 +87,9 @@ class Life(RuleBasedStateMachine):
         self.paid: set[int] = set()
         self.owner: dict[int, str] = {}
         names = ("operator", "mallory", "carol")
-        self.bonds = dict(zip(names, (10 * ETHER, 10 * ETHER, ETHER), strict=True))
+        reserves = OPEN_CLAIMS_MAX * RESERVE
+        first = (10 * ETHER, 10 * ETHER, ETHER)
+        self.bonds = {name: own + reserves for name, own in zip(names, first, strict=True)}
         self.credit, self.burnt = 0, 0
 
     def teardown(self) -> None:
@@ -161,7 +170,7 @@ class Life(RuleBasedStateMachine):
             with boa.reverts("anchor: batch has no active claim"):
                 system.post()
             return
-        if self.bonds["operator"] < CONFIG["bond_wei"]:
+        if self.is_short("operator"):
             with boa.reverts("anchor: bond is too small"):
                 system.post()
             return
@@ -190,7 +199,7 @@ class Life(RuleBasedStateMachine):
             return
         batch = self.batches[open_[0]]
         state = self.state(batch.issued, lie=lie)
-        if self.bonds[who] < CONFIG["bond_wei"]:
+        if self.is_short(who):
             with boa.reverts("anchor: bond is too small"):
                 self.system.claim_again(open_[0], state.root, self.address(who))
             return
@@ -199,18 +208,49 @@ class Life(RuleBasedStateMachine):
         self.met["claimed again"] += 1
 
     def void(self, number: int) -> None:
-        claim = self.batches[number].live
+        """The live claim loses: to a rival that joins while the window is open, or to nobody."""
+        batch = self.batches[number]
+        claim, index, winner = batch.live, len(batch.claims) - 1, None
         assert claim is not None
-        index = len(self.batches[number].claims) - 1
-        self.system.anchor.void_claim(number, index, self.system.alice, sender=self.system.game)
-        taken = min(self.bonds[claim.claimant], CONFIG["bond_wei"])
-        self.bonds[claim.claimant] -= taken
-        self.credit += taken // 2
-        self.burnt += taken - taken // 2
-        for batch in self.batches[number:]:
-            if batch.live is not None:
-                batch.live.void = True
+        state = self.state(batch.issued, lie=False)
+        if state.count % 2 == 0:
+            with contextlib.suppress(boa.BoaError):
+                winner = self.system.join(number, state.root, self.system.alice)
+        if claim.own_bond:
+            taken, claim.bonded = CONFIG["bond_wei"], False
+        else:
+            held = self.bonds[claim.claimant]
+            others = self.open_claims(claim.claimant) - 1
+            free = held - min(held, others * RESERVE)
+            taken = min(free, CONFIG["bond_wei"] + RESERVE)
+            self.bonds[claim.claimant] -= taken
+        self.system.void(number, index, winner)
+        won = 0 if winner is None else taken // 2
+        self.credit += won
+        self.burnt += taken - won
+        for later in self.batches[number:]:
+            if later.live is not None:
+                later.live.void = True
                 self.met["voided"] += 1
+        if winner is not None:
+            batch.claims.append(Claim("alice", state, lie=False, own_bond=True))
+            self.met["rivals won"] += 1
+
+    @rule()
+    def release(self) -> None:
+        """Rivals whose claim is final, or fell without losing, get their bonds back; others not."""
+        for number, batch in enumerate(self.batches):
+            for index, claim in enumerate(batch.claims):
+                if not claim.own_bond:
+                    continue
+                if claim.bonded and (claim.void or number < self.final):
+                    self.system.anchor.release(number, index, sender=self.system.bob)
+                    claim.bonded = False
+                    self.credit += CONFIG["bond_wei"]
+                    self.met["released"] += 1
+                else:
+                    with pytest.raises(boa.BoaError):
+                        self.system.anchor.release(number, index, sender=self.system.bob)
 
     @rule(pick=st.integers(0, 10**6))
     def void_any(self, pick: int) -> None:
@@ -274,12 +314,12 @@ class Life(RuleBasedStateMachine):
         """Every lie is voided, every batch without a claim gets a true one."""
         self.watch()
         missing = [n for n in range(self.final, len(self.batches)) if not self.batches[n].live]
-        if self.bonds["mallory"] < CONFIG["bond_wei"]:
-            self.add_bond("mallory", 10)
+        if self.is_short("mallory", len(missing)):
+            self.add_bond("mallory", 12)
         for _ in missing:
             self.claim_again("mallory", lie=False)
-        if self.bonds["operator"] < CONFIG["bond_wei"]:
-            self.add_bond("operator", 10)
+        if self.is_short("operator"):
+            self.add_bond("operator", 12)
 
     @rule(who=WHO, asset=st.integers(0, 2), pick=st.integers(0, 10**6))
     def good_day(self, who: str, asset: int, pick: int) -> None:
@@ -338,7 +378,13 @@ class Life(RuleBasedStateMachine):
 
     def open_claims(self, who: str) -> int:
         unfinal = self.batches[self.final :]
-        return sum(1 for b in unfinal if b.live is not None and b.live.claimant == who)
+        live = [b.live for b in unfinal if b.live is not None and not b.live.own_bond]
+        return sum(1 for claim in live if claim.claimant == who)
+
+    def is_short(self, who: str, more: int = 1) -> bool:
+        """Whether the bond does not cover so many more claims."""
+        open_ = self.open_claims(who) + more
+        return self.bonds[who] < CONFIG["bond_wei"] + open_ * RESERVE
 
     @invariant()
     def collateral_is_conserved(self) -> None:
@@ -361,7 +407,8 @@ class Life(RuleBasedStateMachine):
         assert anchor.credit_of(self.system.alice) == self.credit
         assert anchor.burnt_wei() == self.burnt
         held = boa.env.get_balance(anchor.address)
-        assert held == sum(self.bonds.values()) + self.credit + self.burnt
+        rivals = sum(c.bonded for b in self.batches for c in b.claims) * CONFIG["bond_wei"]
+        assert held == sum(self.bonds.values()) + rivals + self.credit + self.burnt
 
     @invariant()
     def claims_are_as_remembered(self) -> None:
@@ -410,7 +457,10 @@ def test_sums_hold_through_random_lives(sources: Sources) -> None:
 @pytest.mark.timeout(3_000)
 def test_sums_hold_through_many_random_lives(sources: Sources) -> None:
     """PROVENUE_LIVES=N for more; the nightly run takes 400."""
-    everything = {"posted", "issued", "sold", "claimed again", "voided", "final", "paid"}
+    everything = {
+        "posted", "issued", "sold", "claimed again", "voided", "final", "paid", "rivals won",
+        "released",
+    }  # fmt: skip
     lives = int(os.environ.get("PROVENUE_LIVES", "12"))
     _run(sources, lives, 50, everything)
 
