@@ -25,17 +25,13 @@
                        the operator, through a dispute too (chapter 11: 2A + 2G, 2G <= A); changes
                        of operator and game wait longer
         facts          what is packed into one word, see modules/facts.vy
-        head           of a batch's claims, from the low end: their number 48, the index of the
-                       active one + 1 or 0 48, the round 48, how many live 48, when the round
-                       began 40
-        stand          of a claim, from the low end: round 48, when it began 40, own bond 8, dead 8,
-                       released 8
 @custom:kill There is none. There is no pause and no verdict by an administrator.
 """
 
 from interfaces import IAnchor
 from interfaces import IInbox
 from modules import bonds
+from modules import claims
 from modules import constants as c
 from modules import facts
 from modules import merkle
@@ -47,6 +43,7 @@ implements: IAnchor
 initializes: merkle
 initializes: owned
 initializes: bonds
+initializes: claims[merkle := merkle]
 initializes: roles[owned := owned]
 exports: (
     owned.owner,
@@ -69,6 +66,19 @@ exports: (
     bonds.deposit_bond,
     bonds.withdraw_bond,
     bonds.withdraw_credit,
+    claims.batch_count,
+    claims.final_count,
+    claims.final_root,
+    claims.start_root,
+    claims.batch_of,
+    claims.claim_of,
+    claims.claim_count,
+    claims.live_count,
+    claims.both_live,
+    claims.stand_of,
+    claims.input_of,
+    claims.next_sequence,
+    claims.inbox_consumed,
 )
 
 
@@ -154,59 +164,14 @@ struct ClaimInput:
     last_siblings: bytes32[c.CLAIM_TREE_HEIGHT]  # opening of leaf 4095 to end_root
 
 
-struct _Batch:
-    input_root: bytes32
-    data_hash: bytes32
-    facts: uint256
-
-
-struct _Claim:
-    claim_root: bytes32
-    end_root: bytes32
-    facts: uint256
-    stand: uint256
-
-
-struct BatchView:
-    input_root: bytes32
-    data_hash: bytes32
-    first_sequence: uint256
-    message_count: uint256
-    inbox_first: uint256
-    inbox_count: uint256
-    stamp_max_ms: uint256
-    l1_block: uint256
-    forced: bool
-
-
-struct ClaimView:
-    claim_root: bytes32
-    end_root: bytes32
-    start_root: bytes32
-    claimant: address
-    claimed_at: uint256
-    bond_wei: uint256
-    status: uint256
-    round: uint256
-    round_started_at: uint256
-
-
-# Status of a claim.
-LIVE: constant(uint256) = 1
-VOID: constant(uint256) = 2
-FINAL: constant(uint256) = 3
-
 # What a dispute takes at most, in windows (chapter 11).
 DISPUTE_WINDOWS: constant(uint256) = 3
 # A forced batch belongs to no journal: whoever makes it has no reason to date it back.
 FORCED_LAG_MS: constant(uint256) = 900_000
 # No setting may lie further off than ten years: sums stay far from any bound.
 DURATION_MAX_S: constant(uint256) = 10 * 365 * 86_400
-MASK_40: constant(uint256) = 2**40 - 1
-MASK_48: constant(uint256) = 2**48 - 1
 ONE: constant(uint256) = 1
 OWN_BOND: constant(uint256) = 2**88
-DEAD: constant(uint256) = 2**96
 RELEASED: constant(uint256) = 2**104
 
 INBOX: immutable(IInbox)
@@ -219,15 +184,6 @@ FORCED_DELAY_S: immutable(uint256)
 STAMP_AHEAD_MS: immutable(uint256)
 STAMP_LAG_MS: immutable(uint256)
 
-# Batches so far, and how many of them are final: the first ones.
-batch_count: public(uint256)
-final_count: public(uint256)
-_batches: HashMap[uint256, _Batch]
-_heads: HashMap[uint256, uint256]
-# By batch and index: a batch can have any number of claims.
-_claims: HashMap[uint256, HashMap[uint256, _Claim]]
-# By batch, round and claim root: two equal claims could never be told apart.
-_seen: HashMap[bytes32, bool]
 
 
 @deploy
@@ -285,11 +241,11 @@ def post(
     # Data is found again in the transaction itself, by anyone, without a tracing node.
     assert msg.sender == tx.origin, "anchor: post from an account, not through a contract"
     assert not msg.sender.is_contract, "anchor: post from an account, not through a contract"
-    assert header.batch == self.batch_count, "anchor: not the next batch"
+    assert header.batch == claims.batch_count, "anchor: not the next batch"
     # Eight places are for forced batches alone: a full pipeline must not hold an exit back.
     places: uint256 = c.PIPELINE_FORCED_MAX if header.forced else c.PIPELINE_MAX
-    assert header.batch - self.final_count < places, "anchor: pipeline is full"
-    previous: uint256 = self._last_facts()
+    assert header.batch - claims.final_count < places, "anchor: pipeline is full"
+    previous: uint256 = claims._last_facts()
     first_sequence: uint256 = facts._next_sequence(previous)
     inbox_first: uint256 = facts._next_item(previous)
     self._check_poster(header.forced, inbox_first)
@@ -310,7 +266,7 @@ def post(
         abi_encode(merkle._posted_root(data), merkle._made_root(words, slot_roots))
     )
     data_hash: bytes32 = keccak256(data)
-    self._batches[header.batch] = _Batch(
+    claims.batches[header.batch] = claims.Batch(
         input_root=input_root,
         data_hash=data_hash,
         facts=facts._of_batch(
@@ -322,7 +278,7 @@ def post(
             header.forced,
         ),
     )
-    self.batch_count = header.batch + 1
+    claims.batch_count = header.batch + 1
     log BatchPosted(
         batch=header.batch,
         poster=msg.sender,
@@ -350,9 +306,9 @@ def claim_again(batch: uint256, claim: ClaimInput):
     @notice Claim the result of a batch none of whose claims lives, in the order of batches. Anyone
             may, under the bond of such a batch; a new round begins.
     """
-    self._check_open(batch)
-    assert self._live(self._heads[batch]) == 0, "anchor: batch has a live claim"
-    self._claim(batch, facts._forced(self._batches[batch].facts), claim)
+    claims._check_open(batch)
+    assert claims._live(claims.heads[batch]) == 0, "anchor: batch has a live claim"
+    self._claim(batch, facts._forced(claims.batches[batch].facts), claim)
 
 
 @external
@@ -362,11 +318,11 @@ def join(batch: uint256, claim: ClaimInput):
     @notice Claim another result beside the live ones, under a bond of its own, before the round's
             window closes. The game decides between them.
     """
-    self._check_open(batch)
-    head: uint256 = self._heads[batch]
-    assert self._live(head) > 0, "anchor: batch has no live claim"
+    claims._check_open(batch)
+    head: uint256 = claims.heads[batch]
+    assert claims._live(head) > 0, "anchor: batch has no live claim"
     assert block.timestamp < (head >> 192) + CHALLENGE_WINDOW_S, "anchor: window is closed"
-    bond_wei: uint256 = self._bond_wei(facts._forced(self._batches[batch].facts))
+    bond_wei: uint256 = self._bond_wei(facts._forced(claims.batches[batch].facts))
     assert msg.value == bond_wei, "anchor: value is not the bond"
     self._record(batch, claim, bond_wei, OWN_BOND, head + (ONE << 144))
 
@@ -376,10 +332,10 @@ def promote(batch: uint256, index: uint256):
     """
     @notice Make a live claim active when the two that met before have both lost. Anyone may call.
     """
-    self._check_open(batch)
-    assert self._active(batch) == 0, "anchor: batch has an active claim"
-    assert self._is_live(batch, index), "anchor: claim is not live"
-    self._heads[batch] |= (index + 1) << 48
+    claims._check_open(batch)
+    assert claims._active(batch) == 0, "anchor: batch has an active claim"
+    assert claims._is_live(batch, index), "anchor: claim is not live"
+    claims.heads[batch] |= (index + 1) << 48
     log ClaimPromoted(batch=batch, index=index)
 
 
@@ -393,23 +349,23 @@ def void_claim(batch: uint256, loser: uint256, winner: uint256):
     """
     assert roles.game != empty(address), "anchor: no game is set"
     assert msg.sender == roles.game, "anchor: caller is not the game"
-    self._check_open(batch)
-    assert self._is_live(batch, loser), "anchor: claim is not live"
+    claims._check_open(batch)
+    assert claims._is_live(batch, loser), "anchor: claim is not live"
     payee: address = empty(address)
     if winner > 0:
         assert winner != loser + 1, "anchor: winner is the loser"
-        assert self._is_live(batch, winner - 1), "anchor: winner is not live"
-        payee = facts._claimant(self._claims[batch][winner - 1].facts)
-    self._claims[batch][loser].stand |= DEAD
-    head: uint256 = self._heads[batch] - (ONE << 144)
-    if (head >> 48) & MASK_48 == loser + 1:
+        assert claims._is_live(batch, winner - 1), "anchor: winner is not live"
+        payee = facts._claimant(claims.stored[batch][winner - 1].facts)
+    claims.stored[batch][loser].stand |= claims.DEAD
+    head: uint256 = claims.heads[batch] - (ONE << 144)
+    if (head >> 48) & claims.MASK_48 == loser + 1:
         head = (head ^ ((loser + 1) << 48)) | (winner << 48)
         self._void_behind(batch)
-    self._heads[batch] = head
+    claims.heads[batch] = head
     log ClaimVoided(batch=batch, index=loser, cause_batch=batch)
-    voided: uint256 = self._claims[batch][loser].facts
+    voided: uint256 = claims.stored[batch][loser].facts
     bond_wei: uint256 = facts._bond_wei(voided)
-    if self._claims[batch][loser].stand & OWN_BOND != 0:
+    if claims.stored[batch][loser].stand & OWN_BOND != 0:
         bonds._pay(facts._claimant(voided), bond_wei, payee)
     else:
         bonds._slash(facts._claimant(voided), bond_wei, CLAIM_RESERVE_WEI, payee)
@@ -421,13 +377,13 @@ def release(batch: uint256, index: uint256):
     @notice A rival's own bond becomes its claimant's credit once the claim is final, or has fallen
             without having lost.
     """
-    assert index < self._heads[batch] & MASK_48, "anchor: no such claim"
-    stand: uint256 = self._claims[batch][index].stand
+    assert index < claims.heads[batch] & claims.MASK_48, "anchor: no such claim"
+    stand: uint256 = claims.stored[batch][index].stand
     assert stand & OWN_BOND != 0, "anchor: claim has no bond of its own"
-    assert stand & (DEAD | RELEASED) == 0, "anchor: bond is paid out"
-    assert not self._is_live(batch, index), "anchor: claim is live"
-    self._claims[batch][index].stand = stand | RELEASED
-    claim: uint256 = self._claims[batch][index].facts
+    assert stand & (claims.DEAD | RELEASED) == 0, "anchor: bond is paid out"
+    assert not claims._is_live(batch, index), "anchor: claim is live"
+    claims.stored[batch][index].stand = stand | RELEASED
+    claim: uint256 = claims.stored[batch][index].facts
     amount_wei: uint256 = facts._bond_wei(claim)
     bonds.credit_of[facts._claimant(claim)] += amount_wei
     log BondReleased(batch=batch, index=index, amount_wei=amount_wei)
@@ -440,154 +396,28 @@ def finalize(count: uint256) -> uint256:
             window. Anyone may call.
     @return The number of final batches.
     """
-    first: uint256 = self.final_count
+    first: uint256 = claims.final_count
     next: uint256 = first
     for _: uint256 in range(c.PIPELINE_FORCED_MAX):
         if next - first == count:
             break
         # Behind the last batch there is no head, so this also ends there.
-        head: uint256 = self._heads[next]
-        active: uint256 = (head >> 48) & MASK_48
-        if active == 0 or self._live(head) != 1:
+        head: uint256 = claims.heads[next]
+        active: uint256 = (head >> 48) & claims.MASK_48
+        if active == 0 or claims._live(head) != 1:
             break
         if block.timestamp < (head >> 192) + CHALLENGE_WINDOW_S:
             break
-        if self._claims[next][active - 1].stand & OWN_BOND == 0:
-            bonds._close(facts._claimant(self._claims[next][active - 1].facts))
-        log Finalized(batch=next, end_root=self._claims[next][active - 1].end_root)
+        if claims.stored[next][active - 1].stand & OWN_BOND == 0:
+            bonds._close(facts._claimant(claims.stored[next][active - 1].facts))
+        log Finalized(batch=next, end_root=claims.stored[next][active - 1].end_root)
         next += 1
     assert next > first, "anchor: nothing to finalize"
-    self.final_count = next
+    claims.final_count = next
     return next
 
 
 # --- views ----------------------------------------------------------------------------------------
-
-
-@external
-@view
-def final_root(batch: uint256) -> bytes32:
-    """
-    @notice The image root after a final batch.
-    """
-    assert batch < self.final_count, "anchor: batch is not final"
-    return self._end_root(batch)
-
-
-@external
-@view
-def start_root(batch: uint256) -> bytes32:
-    """
-    @notice The image root that a claim about this batch has to start from.
-    """
-    return self._start_root(batch)
-
-
-@external
-@view
-def batch_of(batch: uint256) -> BatchView:
-    """
-    @notice What is stored about a batch. stamp_min_ms is in the event and in the input root.
-    """
-    assert batch < self.batch_count, "anchor: no such batch"
-    stored: _Batch = self._batches[batch]
-    return BatchView(
-        input_root=stored.input_root,
-        data_hash=stored.data_hash,
-        first_sequence=facts._first_sequence(stored.facts),
-        message_count=facts._message_count(stored.facts),
-        inbox_first=facts._inbox_first(stored.facts),
-        inbox_count=facts._inbox_count(stored.facts),
-        stamp_max_ms=facts._stamp_max_ms(stored.facts),
-        l1_block=facts._l1_block(stored.facts),
-        forced=facts._forced(stored.facts),
-    )
-
-
-@external
-@view
-def claim_of(batch: uint256, index: uint256) -> ClaimView:
-    """
-    @notice A claim; status 1 live, 2 void, 3 final. The start root is zero when it is void: the
-            event has it.
-    """
-    assert index < self._heads[batch] & MASK_48, "anchor: no such claim"
-    stored: _Claim = self._claims[batch][index]
-    status: uint256 = VOID
-    if self._is_live(batch, index):
-        status = LIVE
-    elif batch < self.final_count and self._active(batch) == index + 1:
-        status = FINAL
-    start_root: bytes32 = empty(bytes32)
-    if status != VOID:
-        start_root = self._start_root(batch)
-    return ClaimView(
-        claim_root=stored.claim_root,
-        end_root=stored.end_root,
-        start_root=start_root,
-        claimant=facts._claimant(stored.facts),
-        claimed_at=facts._claimed_at(stored.facts),
-        bond_wei=facts._bond_wei(stored.facts),
-        status=status,
-        round=stored.stand & MASK_48,
-        round_started_at=(stored.stand >> 48) & MASK_40,
-    )
-
-
-@external
-@view
-def claim_count(batch: uint256) -> uint256:
-    return self._heads[batch] & MASK_48
-
-
-@external
-@view
-def live_count(batch: uint256) -> uint256:
-    """
-    @notice How many claims of the batch compete.
-    """
-    return 0 if batch < self.final_count else self._live(self._heads[batch])
-
-
-@external
-@view
-def both_live(batch: uint256, index_0: uint256, index_1: uint256) -> bool:
-    """
-    @notice Whether two claims still compete.
-    """
-    return self._is_live(batch, index_0) and self._is_live(batch, index_1)
-
-
-@external
-@view
-def stand_of(batch: uint256, index: uint256) -> IAnchor.Stand:
-    """
-    @notice What the game asks of a claim.
-    """
-    stored: _Claim = self._claims[batch][index]
-    live: bool = self._is_live(batch, index)
-    start_root: bytes32 = empty(bytes32)
-    if live:
-        start_root = self._start_root(batch)
-    return IAnchor.Stand(
-        claim_root=stored.claim_root,
-        start_root=start_root,
-        claimed_at=facts._claimed_at(stored.facts),
-        round_started_at=(stored.stand >> 48) & MASK_40,
-        live=live,
-    )
-
-
-@external
-@view
-def input_of(batch: uint256) -> IAnchor.Input:
-    """
-    @notice What a dispute about the batch starts from, beside its start root.
-    """
-    return IAnchor.Input(
-        input_root=self._batches[batch].input_root,
-        first_sequence=facts._first_sequence(self._batches[batch].facts),
-    )
 
 
 @external
@@ -602,27 +432,9 @@ def active_claim(batch: uint256) -> uint256:
     """
     @notice Index of the active claim; reverts when there is none.
     """
-    active: uint256 = self._active(batch)
+    active: uint256 = claims._active(batch)
     assert active > 0, "anchor: batch has no active claim"
     return active - 1
-
-
-@external
-@view
-def next_sequence() -> uint256:
-    """
-    @notice Sequence number of the next batch's first message.
-    """
-    return facts._next_sequence(self._last_facts())
-
-
-@external
-@view
-def inbox_consumed() -> uint256:
-    """
-    @notice Number of inbox items in batches: the index of the head.
-    """
-    return facts._next_item(self._last_facts())
 
 
 @external
@@ -631,7 +443,7 @@ def forced_mode() -> bool:
     """
     @notice Whether anyone may post: a game is set, and the head of the inbox is overdue.
     """
-    return roles.game != empty(address) and self._is_overdue(facts._next_item(self._last_facts()))
+    return roles.game != empty(address) and self._is_overdue(facts._next_item(claims._last_facts()))
 
 
 @external
@@ -772,9 +584,9 @@ def _claim(batch: uint256, forced: bool, claim: ClaimInput):
     """
     bond_wei: uint256 = self._bond_wei(forced)
     bonds._open(msg.sender, bond_wei, CLAIM_RESERVE_WEI)
-    head: uint256 = self._heads[batch]
-    count: uint256 = head & MASK_48
-    round: uint256 = ((head >> 96) & MASK_48) + 1
+    head: uint256 = claims.heads[batch]
+    count: uint256 = head & claims.MASK_48
+    round: uint256 = ((head >> 96) & claims.MASK_48) + 1
     began: uint256 = (ONE << 144) | (block.timestamp << 192)
     self._record(
         batch, claim, bond_wei, 0, count | ((count + 1) << 48) | (round << 96) | began
@@ -788,21 +600,21 @@ def _record(
     """
     @param head With the claim counted among the live ones, not yet among all.
     """
-    assert claim.start_root == self._start_root(batch), "anchor: start root differs"
+    assert claim.start_root == claims._start_root(batch), "anchor: start root differs"
     opened: bytes32 = merkle._root_from_last(claim.end_root, claim.last_siblings)
     assert opened == claim.claim_root, "anchor: claim does not open to its end root"
-    round: uint256 = (head >> 96) & MASK_48
+    round: uint256 = (head >> 96) & claims.MASK_48
     seen: bytes32 = keccak256(abi_encode(batch, round, claim.claim_root))
-    assert not self._seen[seen], "anchor: claim has been made"
-    self._seen[seen] = True
-    index: uint256 = head & MASK_48
-    self._claims[batch][index] = _Claim(
+    assert not claims.seen[seen], "anchor: claim has been made"
+    claims.seen[seen] = True
+    index: uint256 = head & claims.MASK_48
+    claims.stored[batch][index] = claims.Claim(
         claim_root=claim.claim_root,
         end_root=claim.end_root,
         facts=facts._of_claim(msg.sender, bond_wei),
         stand=round | ((head >> 192) << 48) | own_bond,
     )
-    self._heads[batch] = head + 1
+    claims.heads[batch] = head + 1
     log Claimed(
         batch=batch,
         index=index,
@@ -819,80 +631,22 @@ def _void_behind(batch: uint256):
     @notice End the rounds of all later batches; their claims have not lost. Without a live claim a
             batch has none behind it either: claims are made in order.
     """
-    for next: uint256 in range(batch + 1, self.batch_count, bound=c.PIPELINE_FORCED_MAX):
-        head: uint256 = self._heads[next]
-        if self._live(head) == 0:
+    for next: uint256 in range(batch + 1, claims.batch_count, bound=c.PIPELINE_FORCED_MAX):
+        head: uint256 = claims.heads[next]
+        if claims._live(head) == 0:
             break
-        active: uint256 = (head >> 48) & MASK_48
-        round: uint256 = (head >> 96) & MASK_48
+        active: uint256 = (head >> 48) & claims.MASK_48
+        round: uint256 = (head >> 96) & claims.MASK_48
         # The round is over for claims of any number: theirs is not the head's any more.
-        self._heads[next] = (head & MASK_48) | ((round + 1) << 96)
+        claims.heads[next] = (head & claims.MASK_48) | ((round + 1) << 96)
         log RoundEnded(batch=next, round=round, cause_batch=batch)
         if active > 0:
-            if self._claims[next][active - 1].stand & OWN_BOND == 0:
-                bonds._close(facts._claimant(self._claims[next][active - 1].facts))
+            if claims.stored[next][active - 1].stand & OWN_BOND == 0:
+                bonds._close(facts._claimant(claims.stored[next][active - 1].facts))
             log ClaimVoided(batch=next, index=active - 1, cause_batch=batch)
-
-
-@internal
-@view
-def _check_open(batch: uint256):
-    assert batch >= self.final_count, "anchor: batch is final"
-    assert batch < self.batch_count, "anchor: no such batch"
 
 
 @internal
 @view
 def _bond_wei(forced: bool) -> uint256:
     return FORCED_BOND_WEI if forced else BOND_WEI
-
-
-@internal
-@view
-def _is_live(batch: uint256, index: uint256) -> bool:
-    """
-    @notice Of the head's round, not dead, and the batch is not final.
-    """
-    head: uint256 = self._heads[batch]
-    if index >= head & MASK_48 or batch < self.final_count:
-        return False
-    stand: uint256 = self._claims[batch][index].stand
-    return stand & MASK_48 == (head >> 96) & MASK_48 and stand & DEAD == 0
-
-
-@internal
-@pure
-def _live(head: uint256) -> uint256:
-    return (head >> 144) & MASK_48
-
-
-@internal
-@view
-def _start_root(batch: uint256) -> bytes32:
-    if batch == 0:
-        return merkle._zero(c.QUARTER_HEIGHT)
-    return self._end_root(batch - 1)
-
-
-@internal
-@view
-def _end_root(batch: uint256) -> bytes32:
-    active: uint256 = self._active(batch)
-    assert active > 0, "anchor: batch has no active claim"
-    return self._claims[batch][active - 1].end_root
-
-
-@internal
-@view
-def _active(batch: uint256) -> uint256:
-    return (self._heads[batch] >> 48) & MASK_48
-
-
-@internal
-@view
-def _last_facts() -> uint256:
-    """
-    @notice The facts of the last batch; zeros before the first, as if it had ended at 0.
-    """
-    count: uint256 = self.batch_count
-    return 0 if count == 0 else self._batches[count - 1].facts

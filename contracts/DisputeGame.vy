@@ -17,10 +17,6 @@
         since         when the clocks of a duel began to run for its nodes
         allowance     what a side may use up in a duel, in seconds
         lost          bit 0: side 0, bit 1: side 1
-        clock word    height 8, position 32, since 40, used_0 40, used_1 40, stage 8 (from the low
-                      end)
-        place word    of a match: batch 64, index_0 48, index_1 48, allowance_0 40, allowance_1 40;
-                      of an inner match its inner claims stand where the indices stand
 
         balance = bonds of live inner claims + credits + burnt
 @custom:kill There is none: no owner, no pause, no verdict but the referee's.
@@ -29,9 +25,13 @@
 from interfaces import IAnchor
 from interfaces import IStepVerifier
 from modules import constants as c
+from modules import duels
 from modules import merkle
+from modules import traces
 
 initializes: merkle
+initializes: duels
+exports: (duels.match_of, duels.inner_match_of, duels.inner_of, duels.inner_count)
 
 
 event Opened:
@@ -103,86 +103,13 @@ event CreditWithdrawn:
     amount_wei: uint256
 
 
-struct EndOpening:
-    state: uint256[10]  # the ten words of the last state (chapter 10.1)
-    q0: bytes32
-    q1: bytes32  # the image root
-    q23: bytes32
-
-
-struct _Duel:
-    node_0: bytes32
-    node_1: bytes32
-    clock: uint256
-    place: uint256
-    parent: bytes32  # of an inner match: its match
-    pre: bytes32  # sealed: pre root, or hash of the state before the step
-
-
-struct _Inner:
-    root: bytes32
-    owner: address
-    joined_at: uint64
-    live: bool
-
-
-struct _Clock:
-    height: uint256
-    position: uint256
-    since: uint256
-    used_0: uint256
-    used_1: uint256
-    stage: uint256
-
-
-struct MatchView:
-    batch: uint256
-    index_0: uint256
-    index_1: uint256
-    node_0: bytes32
-    node_1: bytes32
-    height: uint256
-    position: uint256
-    since: uint256
-    used_0: uint256
-    used_1: uint256
-    stage: uint256
-    pre_root: bytes32
-    sealed_at: uint256
-    live_0: uint256
-    live_1: uint256
-
-
-struct InnerMatchView:
-    match_id: bytes32
-    inner_0: uint256
-    inner_1: uint256
-    node_0: bytes32
-    node_1: bytes32
-    height: uint256
-    position: uint256
-    since: uint256
-    used_0: uint256
-    used_1: uint256
-    stage: uint256
-    pre_hash: bytes32
-
-
-# Stage of a duel. At height 0 and not sealed it is still REVEAL.
-REVEAL: constant(uint256) = 1
-SEALED: constant(uint256) = 2
-DONE: constant(uint256) = 3
-
 LOST_0: constant(uint256) = 1
 LOST_1: constant(uint256) = 2
 LOST_BOTH: constant(uint256) = 3
 
-CHILDREN: constant(uint256) = 2**c.REVEAL_HEIGHT
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_40: constant(uint256) = 2**40 - 1
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_64: constant(uint256) = 2**64 - 1
-STATUS_SHIFT: constant(uint256) = 128
 WITNESS_BYTES_MAX: constant(uint256) = 3_200
 
 ANCHOR: immutable(IAnchor)
@@ -196,12 +123,6 @@ INNER_BOND_WEI: immutable(uint256)
 
 # When a node was first revealed; zero: never. One reveal serves every match (invariant 7).
 revealed_at: public(HashMap[bytes32, uint256])
-_duels: HashMap[bytes32, _Duel]
-# By match and side.
-_inners: HashMap[bytes32, HashMap[uint256, HashMap[uint256, _Inner]]]
-_inner_counts: HashMap[bytes32, HashMap[uint256, uint256]]
-_inner_lives: HashMap[bytes32, HashMap[uint256, uint256]]
-_inner_seen: HashMap[bytes32, bool]
 credit_of: public(HashMap[address, uint256])
 # Never leaves the contract.
 burnt_wei: public(uint256)
@@ -262,20 +183,20 @@ def open(batch: uint256, index_0: uint256, index_1: uint256) -> bytes32:
     id: bytes32 = keccak256(
         abi_encode(batch, index_0, index_1, older.claim_root, younger.claim_root)
     )
-    assert self._duels[id].clock == 0, "game: match is open"
-    clock: _Clock = _Clock(
+    assert duels.matches[id].clock == 0, "game: match is open"
+    clock: duels.Clock = duels.Clock(
         height=c.CLAIM_TREE_HEIGHT,
         position=0,
         since=younger.claimed_at,
         used_0=0,
         used_1=0,
-        stage=REVEAL,
+        stage=duels.REVEAL,
     )
-    self._duels[id] = _Duel(
+    duels.matches[id] = duels.Duel(
         node_0=older.claim_root,
         node_1=younger.claim_root,
-        clock=self._packed(clock),
-        place=self._place(
+        clock=duels._packed(clock),
+        place=duels._place(
             batch,
             index_0,
             index_1,
@@ -306,9 +227,9 @@ def advance(
     @param children_0 Of the node of side 0; revealed now unless they are.
     @param next Children of any node, to be revealed in the same transaction; or none.
     """
-    duel: _Duel = self._duels[id]
-    clock: _Clock = self._going_on(duel)
-    assert clock.stage == REVEAL, "game: duel is not being revealed"
+    duel: duels.Duel = duels.matches[id]
+    clock: duels.Clock = self._going_on(duel)
+    assert clock.stage == duels.REVEAL, "game: duel is not being revealed"
     assert clock.height > 0, "game: duel is at its leaves"
     node_0: bytes32 = empty(bytes32)
     node_1: bytes32 = empty(bytes32)
@@ -318,15 +239,15 @@ def advance(
     node_1, at_1 = self._reveal(children_1)
     assert node_0 == duel.node_0, "game: not the children of side 0"
     assert node_1 == duel.node_1, "game: not the children of side 1"
-    clock.used_0 += self._after(at_0, clock.since)
-    clock.used_1 += self._after(at_1, clock.since)
+    clock.used_0 += duels._after(at_0, clock.since)
+    clock.used_1 += duels._after(at_1, clock.since)
     clock.since = max(clock.since, max(at_0, at_1))
-    child: uint256 = self._first_difference(children_0, children_1)
+    child: uint256 = duels._first_difference(children_0, children_1)
     clock.height -= c.REVEAL_HEIGHT
-    clock.position = clock.position * CHILDREN + child
-    self._duels[id].node_0 = children_0[child]
-    self._duels[id].node_1 = children_1[child]
-    self._duels[id].clock = self._packed(clock)
+    clock.position = clock.position * duels.CHILDREN + child
+    duels.matches[id].node_0 = children_0[child]
+    duels.matches[id].node_1 = children_1[child]
+    duels.matches[id].clock = duels._packed(clock)
     log Advanced(
         id=id,
         height=clock.height,
@@ -335,11 +256,11 @@ def advance(
         node_1=children_1[child],
     )
     if len(next) > 0:
-        assert len(next) == CHILDREN, "game: next is not eight children"
+        assert len(next) == duels.CHILDREN, "game: next is not eight children"
         self._reveal(
             [next[0], next[1], next[2], next[3], next[4], next[5], next[6], next[7]]
         )
-    lost: uint256 = self._over_allowance(duel.place, clock.used_0, clock.used_1)
+    lost: uint256 = duels._over_allowance(duel.place, clock.used_0, clock.used_1)
     if lost != 0:
         self._decide(id, duel, clock, lost)
 
@@ -350,18 +271,18 @@ def timeout(id: bytes32):
     @notice Decide a duel of which a side has used up its time; of a match above its leaves, or of
             an inner match also at them (nobody has made the step).
     """
-    duel: _Duel = self._duels[id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[id]
+    clock: duels.Clock = self._going_on(duel)
     assert clock.height > 0 or duel.parent != empty(bytes32), "game: match is at its leaves"
     used_0: uint256 = clock.used_0
     used_1: uint256 = clock.used_1
     if clock.height == 0:
-        used_0 += self._after(block.timestamp, clock.since)
-        used_1 += self._after(block.timestamp, clock.since)
+        used_0 += duels._after(block.timestamp, clock.since)
+        used_1 += duels._after(block.timestamp, clock.since)
     else:
-        used_0 += self._after(self._revealed_by_now(duel.node_0), clock.since)
-        used_1 += self._after(self._revealed_by_now(duel.node_1), clock.since)
-    lost: uint256 = self._over_allowance(duel.place, used_0, used_1)
+        used_0 += duels._after(self._revealed_by_now(duel.node_0), clock.since)
+        used_1 += duels._after(self._revealed_by_now(duel.node_1), clock.since)
+    lost: uint256 = duels._over_allowance(duel.place, used_0, used_1)
     assert lost != 0, "game: nobody is out of time"
     self._decide(id, duel, clock, lost)
 
@@ -372,11 +293,11 @@ def seal(match_id: bytes32, pre_root: bytes32, siblings: DynArray[bytes32, c.CLA
     @notice Prove the image root before the first message on which the sides differ.
     @param siblings Of leaf i - 1 in the tree of side 0; none when i is 0.
     """
-    duel: _Duel = self._duels[match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert duel.parent == empty(bytes32), "game: not a match of claims"
     assert clock.height == 0, "game: match is not at its leaves"
-    assert clock.stage == REVEAL, "game: match is sealed"
+    assert clock.stage == duels.REVEAL, "game: match is sealed"
     claim: IAnchor.Stand = staticcall ANCHOR.stand_of(
         duel.place & MASK_64, (duel.place >> 64) & MASK_48
     )
@@ -385,15 +306,11 @@ def seal(match_id: bytes32, pre_root: bytes32, siblings: DynArray[bytes32, c.CLA
         assert pre_root == claim.start_root, "game: not the start root"
     else:
         assert len(siblings) == c.CLAIM_TREE_HEIGHT, "game: expected twelve siblings"
-        node: bytes32 = pre_root
-        path: uint256 = clock.position - 1
-        for sibling: bytes32 in siblings:
-            node = self._parent(node, sibling, path)
-            path = path >> 1
+        node: bytes32 = duels._root_over(pre_root, clock.position - 1, siblings)
         assert node == claim.claim_root, "game: leaf is not in the tree of side 0"
-    clock.stage = SEALED
-    self._duels[match_id].clock = self._packed(clock)
-    self._duels[match_id].pre = pre_root
+    clock.stage = duels.SEALED
+    duels.matches[match_id].clock = duels._packed(clock)
+    duels.matches[match_id].pre = pre_root
     log Sealed(
         match_id=match_id, position=clock.position, pre_root=pre_root, sealed_at=clock.since
     )
@@ -402,15 +319,15 @@ def seal(match_id: bytes32, pre_root: bytes32, siblings: DynArray[bytes32, c.CLA
 @external
 def settle(match_id: bytes32):
     """
-    @notice The verdict at the leaves of a match: a side that has no live inner claim when nobody can
+    @notice The verdict at the leaves of a match: a side without a live inner claim when nobody can
             join for it any more is out.
     """
-    duel: _Duel = self._duels[match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert duel.parent == empty(bytes32), "game: not a match of claims"
     assert clock.height == 0, "game: match is not at its leaves"
-    live_0: bool = self._inner_lives[match_id][0] > 0
-    live_1: bool = self._inner_lives[match_id][1] > 0
+    live_0: bool = duels.inner_lives[match_id][0] > 0
+    live_1: bool = duels.inner_lives[match_id][1] > 0
     out_0: bool = not live_0 and block.timestamp > self._deadline(duel.place, clock, 0)
     out_1: bool = not live_1 and block.timestamp > self._deadline(duel.place, clock, 1)
     lost: uint256 = 0
@@ -433,7 +350,7 @@ def join_inner(
     match_id: bytes32,
     side: uint256,
     root: bytes32,
-    end: EndOpening,
+    end: traces.EndOpening,
     siblings: bytes32[c.TRACE_TREE_HEIGHT],
 ) -> uint256:
     """
@@ -442,25 +359,26 @@ def join_inner(
     @param siblings Of the last leaf, leaf upwards.
     @return Its number among the side's inner claims.
     """
-    duel: _Duel = self._duels[match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert side < 2, "game: side is not 0 or 1"
-    assert clock.stage == SEALED and duel.parent == empty(bytes32), "game: match is not sealed"
+    assert duel.parent == empty(bytes32), "game: not a match of claims"
+    assert clock.stage == duels.SEALED, "game: match is not sealed"
     assert msg.value == INNER_BOND_WEI, "game: value is not the inner bond"
     assert block.timestamp <= self._deadline(duel.place, clock, side), "game: too late to join"
     post_root: bytes32 = duel.node_0 if side == 0 else duel.node_1
-    assert self._end_root(end, duel.pre) == post_root, "game: trace ends in another image"
+    assert traces._end_root(end, duel.pre) == post_root, "game: trace ends in another image"
     node: bytes32 = keccak256(abi_encode(end.state))
     for sibling: bytes32 in siblings:
         node = keccak256(abi_encode(sibling, node))
     assert node == root, "game: trace does not open to its end"
     seen: bytes32 = keccak256(abi_encode(match_id, side, root))
-    assert not self._inner_seen[seen], "game: trace has been claimed"
-    self._inner_seen[seen] = True
-    index: uint256 = self._inner_counts[match_id][side]
-    self._inner_counts[match_id][side] = index + 1
-    self._inner_lives[match_id][side] += 1
-    self._inners[match_id][side][index] = _Inner(
+    assert not duels.inner_seen[seen], "game: trace has been claimed"
+    duels.inner_seen[seen] = True
+    index: uint256 = duels.inner_counts[match_id][side]
+    duels.inner_counts[match_id][side] = index + 1
+    duels.inner_lives[match_id][side] += 1
+    duels.inners[match_id][side][index] = duels.Inner(
         root=root, owner=msg.sender, joined_at=convert(block.timestamp, uint64), live=True
     )
     log InnerJoined(match_id=match_id, side=side, inner=index, owner=msg.sender, root=root)
@@ -472,29 +390,29 @@ def open_inner(match_id: bytes32, inner_0: uint256, inner_1: uint256) -> bytes32
     """
     @notice Let two live inner claims meet, one of each side.
     """
-    duel: _Duel = self._duels[match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert duel.parent == empty(bytes32), "game: not a match of claims"
-    first: _Inner = self._inners[match_id][0][inner_0]
-    second: _Inner = self._inners[match_id][1][inner_1]
+    first: duels.Inner = duels.inners[match_id][0][inner_0]
+    second: duels.Inner = duels.inners[match_id][1][inner_1]
     assert first.live and second.live, "game: an inner claim is not live"
     id: bytes32 = keccak256(abi_encode(match_id, inner_0, inner_1))
-    assert self._duels[id].clock == 0, "game: match is open"
+    assert duels.matches[id].clock == 0, "game: match is open"
     joined_0: uint256 = convert(first.joined_at, uint256)
     joined_1: uint256 = convert(second.joined_at, uint256)
-    inner_clock: _Clock = _Clock(
+    inner_clock: duels.Clock = duels.Clock(
         height=c.TRACE_TREE_HEIGHT,
         position=0,
         since=max(joined_0, joined_1),
         used_0=0,
         used_1=0,
-        stage=REVEAL,
+        stage=duels.REVEAL,
     )
-    self._duels[id] = _Duel(
+    duels.matches[id] = duels.Duel(
         node_0=first.root,
         node_1=second.root,
-        clock=self._packed(inner_clock),
-        place=self._place(
+        clock=duels._packed(inner_clock),
+        place=duels._place(
             duel.place & MASK_64,
             inner_0,
             inner_1,
@@ -519,28 +437,24 @@ def seal_inner(
     @notice Prove the machine hash before the first step on which the sides differ.
     @param siblings Of leaf j - 1 in the trace of side 0; none when j is 0.
     """
-    duel: _Duel = self._duels[inner_match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[inner_match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert duel.parent != empty(bytes32), "game: not a match of inner claims"
     assert clock.height == 0, "game: match is not at its leaves"
-    assert clock.stage == REVEAL, "game: match is sealed"
+    assert clock.stage == duels.REVEAL, "game: match is sealed"
     if clock.position == 0:
         assert len(siblings) == 0, "game: no leaf before the first"
         assert pre_hash == self._start_hash(duel.parent), "game: not the start state"
     else:
         assert len(siblings) == c.TRACE_TREE_HEIGHT, "game: expected 24 siblings"
-        node: bytes32 = pre_hash
-        path: uint256 = clock.position - 1
-        for sibling: bytes32 in siblings:
-            node = self._parent(node, sibling, path)
-            path = path >> 1
+        node: bytes32 = duels._root_over(pre_hash, clock.position - 1, siblings)
         first: uint256 = (duel.place >> 64) & MASK_48
         assert (
-            node == self._inners[duel.parent][0][first].root
+            node == duels.inners[duel.parent][0][first].root
         ), "game: leaf is not in the trace of side 0"
-    clock.stage = SEALED
-    self._duels[inner_match_id].clock = self._packed(clock)
-    self._duels[inner_match_id].pre = pre_hash
+    clock.stage = duels.SEALED
+    duels.matches[inner_match_id].clock = duels._packed(clock)
+    duels.matches[inner_match_id].pre = pre_hash
     log InnerSealed(inner_match_id=inner_match_id, position=clock.position, pre_hash=pre_hash)
 
 
@@ -550,10 +464,10 @@ def step(inner_match_id: bytes32, witness: Bytes[WITNESS_BYTES_MAX]):
     @notice Make the one step on which the sides differ. Who has another result is out; both may be.
     @param witness Chapter 10.3, of the sealed state.
     """
-    duel: _Duel = self._duels[inner_match_id]
-    clock: _Clock = self._going_on(duel)
+    duel: duels.Duel = duels.matches[inner_match_id]
+    clock: duels.Clock = self._going_on(duel)
     assert duel.parent != empty(bytes32), "game: not a match of inner claims"
-    assert clock.stage == SEALED, "game: match is not sealed"
+    assert clock.stage == duels.SEALED, "game: match is not sealed"
     assert len(witness) >= c.STATE_BYTES, "game: witness is shorter than a state"
     # Binds every bit of the state; the verifier binds the rest to it.
     assert keccak256(slice(witness, 0, c.STATE_BYTES)) == duel.pre, "game: not the sealed state"
@@ -575,13 +489,13 @@ def release_inner(match_id: bytes32, side: uint256, inner: uint256):
     """
     @notice The bond of an inner claim that has outlived its match becomes its owner's credit.
     """
-    duel: _Duel = self._duels[match_id]
+    duel: duels.Duel = duels.matches[match_id]
     assert duel.clock != 0 and duel.parent == empty(bytes32), "game: no such match"
-    stored: _Inner = self._inners[match_id][side][inner]
+    stored: duels.Inner = duels.inners[match_id][side][inner]
     assert stored.live, "game: inner claim is not live"
     assert self._is_over(duel), "game: match goes on"
-    self._inners[match_id][side][inner].live = False
-    self._inner_lives[match_id][side] -= 1
+    duels.inners[match_id][side][inner].live = False
+    duels.inner_lives[match_id][side] -= 1
     self.credit_of[stored.owner] += INNER_BOND_WEI
 
 
@@ -599,72 +513,6 @@ def withdraw_credit():
 
 
 # --- views ----------------------------------------------------------------------------------------
-
-
-@external
-@view
-def match_of(id: bytes32) -> MatchView:
-    """
-    @notice A match; stage 0: there is none, 1 reveal, 2 sealed, 3 done.
-    """
-    duel: _Duel = self._duels[id]
-    clock: _Clock = self._unpacked(duel.clock)
-    return MatchView(
-        batch=duel.place & MASK_64,
-        index_0=(duel.place >> 64) & MASK_48,
-        index_1=(duel.place >> 112) & MASK_48,
-        node_0=duel.node_0,
-        node_1=duel.node_1,
-        height=clock.height,
-        position=clock.position,
-        since=clock.since,
-        used_0=clock.used_0,
-        used_1=clock.used_1,
-        stage=clock.stage,
-        pre_root=duel.pre,
-        sealed_at=clock.since if clock.height == 0 else 0,
-        live_0=self._inner_lives[id][0],
-        live_1=self._inner_lives[id][1],
-    )
-
-
-@external
-@view
-def inner_match_of(id: bytes32) -> InnerMatchView:
-    """
-    @notice An inner match; stages as of a match.
-    """
-    duel: _Duel = self._duels[id]
-    clock: _Clock = self._unpacked(duel.clock)
-    return InnerMatchView(
-        match_id=duel.parent,
-        inner_0=(duel.place >> 64) & MASK_48,
-        inner_1=(duel.place >> 112) & MASK_48,
-        node_0=duel.node_0,
-        node_1=duel.node_1,
-        height=clock.height,
-        position=clock.position,
-        since=clock.since,
-        used_0=clock.used_0,
-        used_1=clock.used_1,
-        stage=clock.stage,
-        pre_hash=duel.pre,
-    )
-
-
-@external
-@view
-def inner_of(match_id: bytes32, side: uint256, inner: uint256) -> _Inner:
-    """
-    @notice An inner claim.
-    """
-    return self._inners[match_id][side][inner]
-
-
-@external
-@view
-def inner_count(match_id: bytes32, side: uint256) -> uint256:
-    return self._inner_counts[match_id][side]
 
 
 @external
@@ -714,47 +562,47 @@ def inner_bond_wei() -> uint256:
 
 @internal
 @view
-def _going_on(duel: _Duel) -> _Clock:
+def _going_on(duel: duels.Duel) -> duels.Clock:
     """
     @notice The clock of a duel in which moves are still taken (invariant 9).
     """
     assert duel.clock != 0, "game: no such match"
     assert not self._is_over(duel), "game: match is over"
-    return self._unpacked(duel.clock)
+    return duels._unpacked(duel.clock)
 
 
 @internal
 @view
-def _is_over(duel: _Duel) -> bool:
+def _is_over(duel: duels.Duel) -> bool:
     """
     @notice Decided, or one of its claims is not live any more, here or above.
     """
-    if (duel.clock >> 200) == DONE:
+    if (duel.clock >> 200) == duels.DONE:
         return True
     above: uint256 = duel.place
     if duel.parent != empty(bytes32):
         first: uint256 = (duel.place >> 64) & MASK_48
         second: uint256 = (duel.place >> 112) & MASK_48
-        if not self._inners[duel.parent][0][first].live:
+        if not duels.inners[duel.parent][0][first].live:
             return True
-        if not self._inners[duel.parent][1][second].live:
+        if not duels.inners[duel.parent][1][second].live:
             return True
-        if (self._duels[duel.parent].clock >> 200) == DONE:
+        if (duels.matches[duel.parent].clock >> 200) == duels.DONE:
             return True
-        above = self._duels[duel.parent].place
+        above = duels.matches[duel.parent].place
     return not staticcall ANCHOR.both_live(
         above & MASK_64, (above >> 64) & MASK_48, (above >> 112) & MASK_48
     )
 
 
 @internal
-def _decide(id: bytes32, duel: _Duel, clock: _Clock, lost: uint256):
+def _decide(id: bytes32, duel: duels.Duel, clock: duels.Clock, lost: uint256):
     """
     @notice End a duel: those who have lost die, here or in the Anchor.
     """
-    ended: _Clock = clock
-    ended.stage = DONE
-    self._duels[id].clock = self._packed(ended)
+    ended: duels.Clock = clock
+    ended.stage = duels.DONE
+    duels.matches[id].clock = duels._packed(ended)
     if duel.parent != empty(bytes32):
         self._end_inner(duel, lost)
         return
@@ -772,17 +620,17 @@ def _decide(id: bytes32, duel: _Duel, clock: _Clock, lost: uint256):
 
 
 @internal
-def _end_inner(duel: _Duel, lost: uint256):
+def _end_inner(duel: duels.Duel, lost: uint256):
     inners: uint256[2] = [(duel.place >> 64) & MASK_48, (duel.place >> 112) & MASK_48]
     for side: uint256 in range(2):
         if (lost >> side) & 1 == 0:
             continue
-        self._inners[duel.parent][side][inners[side]].live = False
-        self._inner_lives[duel.parent][side] -= 1
+        duels.inners[duel.parent][side][inners[side]].live = False
+        duels.inner_lives[duel.parent][side] -= 1
         won_wei: uint256 = 0
         if lost != LOST_BOTH:
             won_wei = INNER_BOND_WEI // 2
-            winner: address = self._inners[duel.parent][1 - side][inners[1 - side]].owner
+            winner: address = duels.inners[duel.parent][1 - side][inners[1 - side]].owner
             self.credit_of[winner] += won_wei
         self.burnt_wei += INNER_BOND_WEI - won_wei
         log InnerDied(match_id=duel.parent, side=side, inner=inners[side])
@@ -809,31 +657,7 @@ def _revealed_by_now(node: bytes32) -> uint256:
     return block.timestamp if revealed_at == 0 else revealed_at
 
 
-@internal
-@pure
-def _first_difference(children_0: bytes32[8], children_1: bytes32[8]) -> uint256:
-    for k: uint256 in range(CHILDREN):
-        if children_0[k] != children_1[k]:
-            return k
-    # Nodes that differ cannot have equal children.
-    raise "game: the sides do not differ"
-
-
-@internal
-@pure
-def _parent(node: bytes32, sibling: bytes32, path: uint256) -> bytes32:
-    if path & 1 == 0:
-        return keccak256(abi_encode(node, sibling))
-    return keccak256(abi_encode(sibling, node))
-
-
 # --- internal: clocks -----------------------------------------------------------------------------
-
-
-@internal
-@pure
-def _after(time: uint256, since: uint256) -> uint256:
-    return time - since if time > since else 0
 
 
 @internal
@@ -846,44 +670,18 @@ def _allowance(claim: IAnchor.Stand) -> uint256:
 
 
 @internal
-@pure
-def _over_allowance(place: uint256, used_0: uint256, used_1: uint256) -> uint256:
-    lost: uint256 = 0
-    if used_0 > (place >> 160) & MASK_40:
-        lost = LOST_0
-    if used_1 > place >> 200:
-        lost |= LOST_1
-    return lost
-
-
-@internal
 @view
-def _deadline(place: uint256, clock: _Clock, side: uint256) -> uint256:
+def _deadline(place: uint256, clock: duels.Clock, side: uint256) -> uint256:
     """
     @notice Until when inner claims may join for a side of a match at its leaves: what it has left,
             and the grace.
     """
     if side == 0:
-        return clock.since + GRACE_S + ((place >> 160) & MASK_40) - clock.used_0
+        return clock.since + GRACE_S + ((place >> 160) & duels.MASK_40) - clock.used_0
     return clock.since + GRACE_S + (place >> 200) - clock.used_1
 
 
 # --- internal: the machine ------------------------------------------------------------------------
-
-
-@internal
-@pure
-def _end_root(end: EndOpening, pre_root: bytes32) -> bytes32:
-    """
-    @notice The image root that a trace with this end leads to (chapter 10.4).
-    """
-    memory_root: bytes32 = keccak256(
-        abi_encode(keccak256(abi_encode(end.q0, end.q1)), end.q23)
-    )
-    assert convert(end.state[0], bytes32) == memory_root, "game: quarters are not the memory"
-    status: uint256 = end.state[9] >> STATUS_SHIFT
-    assert status <= c.STATUS_TRAPPED, "game: no such status"
-    return end.q1 if status == c.STATUS_HALTED else pre_root
 
 
 @internal
@@ -892,56 +690,10 @@ def _start_hash(match_id: bytes32) -> bytes32:
     """
     @notice The start state of the match's message, from constants and roots alone.
     """
-    place: uint256 = self._duels[match_id].place
-    message: uint256 = self._unpacked(self._duels[match_id].clock).position
+    place: uint256 = duels.matches[match_id].place
+    message: uint256 = duels._unpacked(duels.matches[match_id].clock).position
     batch: IAnchor.Input = staticcall ANCHOR.input_of(place & MASK_64)
-    image: bytes32 = keccak256(abi_encode(PROGRAM_ROOT, self._duels[match_id].pre))
+    image: bytes32 = keccak256(abi_encode(PROGRAM_ROOT, duels.matches[match_id].pre))
     rest: bytes32 = keccak256(abi_encode(batch.input_root, merkle._zero(c.QUARTER_HEIGHT)))
-    state: uint256[10] = empty(uint256[10])
-    state[0] = convert(keccak256(abi_encode(image, rest)), uint256)
-    # x8 to x11, the lowest highest: a0 is x10, a1 is x11.
-    state[3] = (message << 64) | batch.first_sequence
-    state[9] = (END_OF_TEXT << 64) | ENTRY
-    return keccak256(abi_encode(state))
-
-
-# --- internal: packing ----------------------------------------------------------------------------
-
-
-@internal
-@pure
-def _packed(clock: _Clock) -> uint256:
-    """
-    @notice Times are seconds since 1970 and sums of a few windows: far below 40 bits.
-    """
-    assert clock.since <= MASK_40, "game: time is too large"
-    assert clock.used_0 <= MASK_40, "game: time is too large"
-    assert clock.used_1 <= MASK_40, "game: time is too large"
-    low: uint256 = clock.height | (clock.position << 8) | (clock.since << 40)
-    return low | (clock.used_0 << 80) | (clock.used_1 << 120) | (clock.stage << 200)
-
-
-@internal
-@pure
-def _unpacked(word: uint256) -> _Clock:
-    return _Clock(
-        height=word & 255,
-        position=(word >> 8) & MASK_32,
-        since=(word >> 40) & MASK_40,
-        used_0=(word >> 80) & MASK_40,
-        used_1=(word >> 120) & MASK_40,
-        stage=word >> 200,
-    )
-
-
-@internal
-@pure
-def _place(
-    batch: uint256, first: uint256, second: uint256, allowance_0: uint256, allowance_1: uint256
-) -> uint256:
-    assert batch <= MASK_64, "game: batch is too large"
-    assert max(first, second) <= MASK_48, "game: index is too large"
-    assert max(allowance_0, allowance_1) <= MASK_40, "game: time is too large"
-    return (
-        batch | (first << 64) | (second << 112) | (allowance_0 << 160) | (allowance_1 << 200)
-    )
+    memory_root: bytes32 = keccak256(abi_encode(image, rest))
+    return traces._start_hash(memory_root, message, batch.first_sequence, END_OF_TEXT, ENTRY)
