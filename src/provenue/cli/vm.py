@@ -29,6 +29,7 @@ _MEMORY_BYTES = 1 << 36
 _DUMP_BYTES_MAX = 1 << 24
 _WITNESSES_AT_ONCE = 256
 _NEWS_S = 10.0
+_HOW_TO_BUILD = "build it static, for -march=rv64im -mabi=lp64, text not writable"
 
 
 @app.command
@@ -72,7 +73,10 @@ def run(
         if onchain:
             with open_step_verifier(evm) as verifier:
                 answer["onchain"] = _check_onchain(machine, result, verifier)
-    except (ElfError, ValueError, OSError, ChainError) as error:
+    except ElfError as error:
+        print(f"provenue vm run: {file}: {error}; {_HOW_TO_BUILD}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError, ChainError) as error:
         print(f"provenue vm run: {error}", file=sys.stderr)
         return 2
     print(msgspec.json.encode(answer).decode())
