@@ -17,6 +17,7 @@ from tests.watcher.model import RULES, Game, RefusedError, Trace, states_of
 from provenue import wire
 from provenue.watcher.moves import Move, Plan
 from provenue.watcher.player import Manners, next_moves
+from provenue.watcher.state import Stage
 from provenue.watcher.trees import MessageTree
 
 START = wire.keccak256(b"start")
@@ -220,19 +221,26 @@ def test_a_wrong_instruction_tree_under_the_right_claim_does_not_lose_it(
     liar, honest = Player(LIAR, TreesOf(world, (3, 7), "a")), Player(HONEST, honest_trees)
     game.post(LIAR, liar.trees.tree.claim)
     bad = Trace(states_of("badly", 30), honest_trees.tree.node(0, 3))
-    for _ in range(900):
+
+    def spoil() -> None:
+        """Be the first on the honest side."""
         for name, match in game.matches.items():
             side = match.claims.index(1)
-            if match.stage == 2 and not any(c.owner == "sybil" for c in match.inner[side]):
+            if match.stage == Stage.SEALED and not match.inner[side]:
                 args = (name, side, bad.root, bad.end(), bad.proof(2**24 - 1))
                 game.send(Move("game", "join_inner", args, 0, name), "sybil")
+
+    for _ in range(900):
         for player in (liar, honest):
             player.play(game, rng)
+            spoil()
         game.now += 12
         if game.final:
             break
     assert game.final
     assert _verdict(game) == {LIAR: False, HONEST: True}
+    (match,) = game.matches.values()
+    assert [c.owner for c in match.inner[1]] == ["sybil", HONEST]
 
 
 def test_killed_and_started_again_at_any_move_it_goes_on(rng: random.Random) -> None:
@@ -299,6 +307,23 @@ def test_a_live_rival_is_made_active_when_the_active_claim_died_with_its_rival()
     game.active = None
     functions = [move.function for move in next_moves(game.state(HONEST), honest).moves]
     assert functions == ["promote"]
+
+
+def test_nothing_is_made_final_while_a_rival_lives() -> None:
+    world = World(4, 10)
+    game = Game(START, world.step_table)
+    honest = TreesOf(world)
+    game.post(HONEST, honest.tree.claim)
+    liar = next_moves(game.state(LIAR), TreesOf(world, (1, 1), "a")).moves[0]
+    game.send(liar, LIAR)
+    game.now += RULES.window_s + 100
+    assert "finalize" not in _functions(game, honest)
+    game.claims[1].live = False
+    assert _functions(game, honest) == ["finalize"]
+
+
+def _functions(game: Game, trees: TreesOf) -> list[str]:
+    return [move.function for move in next_moves(game.state(HONEST), trees).moves]
 
 
 def test_credits_and_free_bonds_come_home_but_not_the_operators_bond() -> None:
