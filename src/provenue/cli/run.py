@@ -84,6 +84,7 @@ def _sound(summary: Summary) -> bool:
     """What must hold after every run, whatever its length."""
     return (
         summary.root_mismatches == 0
+        and summary.wrong_claims == 0
         and summary.recovered_root_matches
         and all(a.conserved and a.vault_balance == a.ledger_total for a in summary.assets)
     )

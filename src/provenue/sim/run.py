@@ -94,6 +94,7 @@ def run(options: RunOptions) -> Summary:
         assert venue.operator is not None
         venue.stop_signers()
         venue.operator.stop(timeout_s=EXIT_S_MAX)
+        watched = venue.stop_watcher()
         traders.stop()
         return summarise(
             data=venue.data / "operator",
@@ -101,6 +102,7 @@ def run(options: RunOptions) -> Summary:
             deployment=venue.deployment,
             rpc_url=venue.rpc_url,
             traders=stats,
+            watched=watched,
             seconds=seconds,
             chain=kind,
             flow=flow,

@@ -1,4 +1,4 @@
-"""A whole venue on this machine: chain, contracts, operator, price signers, funded accounts.
+"""A whole venue on this machine: chain, contracts, operator, watcher, price signers, accounts.
 
 `LocalVenue` starts each part as a process of its own and ends all of them, by their ids, when it is
 closed. Children cannot outlive this process, also when it is killed.
@@ -38,6 +38,7 @@ ChainKind = Literal["auto", "anvil", "eth-tester"]
 SIGNERS = 3
 OWNER = 0  # the development account that owns the contracts and operates
 READY_TIMEOUT_S = 60.0
+_WATCHER_KEY = "PROVENUE_WATCHER_KEY"
 
 
 class StackError(RuntimeError):
@@ -160,6 +161,7 @@ class LocalVenue:
         self._port = port
         self.chain: LocalChain | None = None
         self.operator: Child | None = None
+        self.watcher: Child | None = None
         self.signers: list[Child] = []
         self.push_urls: list[str] = []
         self.rpc_url = ""
@@ -192,15 +194,16 @@ class LocalVenue:
                 kind=self._chain_kind,
                 block_time_s=1,
                 mixed_mining=True,
-                account_count=self._account_count + 1,
+                account_count=self._account_count + 2,
             )
             self.rpc_url = self.chain.url
         else:
             self.rpc_url = self._chain_rpc
         self.rpc = Rpc(self.rpc_url)
-        keys = dev_accounts(self._account_count + 1)
+        keys = dev_accounts(self._account_count + 2)
         self._owner_key = keys[OWNER][1]
-        self.accounts = keys[OWNER + 1 :]
+        self.accounts = keys[OWNER + 1 : -1]
+        self._watcher_key = keys[-1][1]
         owner = Account(self._owner_key)
         signer_keys = [_signer_key(self._seed, i) for i in range(SIGNERS)]
         config = dev_config(
@@ -211,6 +214,7 @@ class LocalVenue:
         self.deployment.save(self.deployment_file)
         self._fund(Sender(self.rpc, owner))
         self.start_operator()
+        self.start_watcher()
         for index, key in enumerate(signer_keys):
             self._start_signer(index, key)
 
@@ -219,6 +223,8 @@ class LocalVenue:
         self.stop_signers()
         if self.operator is not None:
             self.operator.stop()
+        if self.watcher is not None:
+            self.watcher.stop()
         if self.chain is not None:
             self.chain.stop()
         if self._scratch is not None:
@@ -257,6 +263,32 @@ class LocalVenue:
         # Those who were told the address find it again after a restart.
         self._port = int(self.api_url.split(":")[2].split("/")[0])
         return time.monotonic() - began
+
+    def start_watcher(self) -> None:
+        """Start (or start again) a watcher, with an account of its own."""
+        command = [
+            sys.executable, "-m", "provenue.cli.main", "watch",
+            "--rpc-url", self.rpc_url,
+            "--anchor", self.deployment.contracts["Anchor"],
+            "--data", str(self.data / "watcher"),
+            "--key", f"env:{_WATCHER_KEY}",
+            "--preset", self._preset,
+            "--block", "latest",
+            "--poll-ms", "250",
+        ]  # fmt: skip
+        self.watcher = Child(
+            "watcher",
+            command,
+            environment={_WATCHER_KEY: self._watcher_key},
+            log=self.data / "watcher.log",
+        )
+        self.watcher.next_line(READY_TIMEOUT_S)
+
+    def stop_watcher(self) -> dict[str, Any]:
+        """End the watcher; what it says about the whole time."""
+        assert self.watcher is not None
+        self.watcher.stop()
+        return self.watcher.next_line(1.0)
 
     def _start_signer(self, index: int, key: str) -> None:
         command = [
@@ -314,7 +346,7 @@ class LocalVenue:
 
     def check(self) -> None:
         """Raise StackError if a part has ended by itself."""
-        for child in [self.operator, *self.signers]:
+        for child in [self.operator, self.watcher, *self.signers]:
             if child is not None and child.process.poll() is not None:
                 raise StackError(
                     f"{child.name}: ended with status {child.process.returncode}: "

@@ -43,6 +43,9 @@ class Summary(msgspec.Struct):
     batches: int
     final_batches: int
     root_mismatches: int
+    watched_batches: int
+    """Batches that the watcher has executed from L1 data."""
+    wrong_claims: int
     deposits: int
     withdrawals_paid: int
     applied_deposits: int
@@ -99,6 +102,7 @@ def summarise(
     deployment: Deployment,
     rpc_url: str,
     traders: dict[str, Any],
+    watched: dict[str, Any],
     seconds: float,
     chain: str,
     flow: str,
@@ -135,6 +139,8 @@ def summarise(
         final_batches=anchor.final_count(),
         root_mismatches=sum(batch.root_mismatches for batch in batches)
         + len(list((data / "journal").glob("mismatch-*.json"))),
+        watched_batches=int(watched["batches"]),
+        wrong_claims=len(watched["wrong_claims"]),
         deposits=len(vault.deposited()),
         withdrawals_paid=len(vault.withdrawn()),
         applied_deposits=quote.applied_deposits,

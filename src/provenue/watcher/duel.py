@@ -55,7 +55,7 @@ def reveal(
 ) -> tuple[Move, ...]:
     """The reveal of a node of ours, unless it is revealed or this plan does it already."""
     node = tree.node(height, index)
-    if node in state.revealed_at_s or node in plan.revealing:
+    if state.is_revealed(node) or node in plan.revealing:
         return ()
     plan.revealing.add(node)
     children = list(tree.children(height, index))
@@ -66,7 +66,7 @@ def descend(duel: Duel, state: ChainState, plan: Plan, at_leaves: AtLeaves) -> N
     """The next move above the leaves, if there is one to make (height > 0)."""
     if duel.is_late(duel.other, state) and not duel.is_late(duel.side, state):
         plan.moves.append(duel.move("timeout", duel.id))
-    elif duel.nodes[duel.other] in state.revealed_at_s:
+    elif state.is_revealed(duel.nodes[duel.other]):
         _advance(duel, state, plan, at_leaves)
     else:
         plan.moves += reveal(
@@ -91,7 +91,7 @@ def _advance(duel: Duel, state: ChainState, plan: Plan, at_leaves: AtLeaves) -> 
         return
     height, position = duel.height - REVEAL_HEIGHT, ARITY * duel.position + way
     following: list[bytes] = []
-    if height > 0 and mine[way] not in state.revealed_at_s and mine[way] not in plan.revealing:
+    if height > 0 and not state.is_revealed(mine[way]) and mine[way] not in plan.revealing:
         following = list(duel.tree.children(height, position))
         plan.revealing.add(mine[way])
     plan.revealing.add(duel.nodes[duel.side])

@@ -53,7 +53,7 @@ class Mover:
         self._bundle: Contract | None = None
         self._reprice_after_s = reprice_after_s
 
-    def plays(self, game: Contract) -> None:
+    def take_game(self, game: Contract) -> None:
         """Say which game the Anchor names."""
         self._contracts["game"] = game
 

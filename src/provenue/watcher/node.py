@@ -6,6 +6,7 @@ held against a claim; a difference between our own two builds stops everything.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ __all__ = ["Summary", "Watcher"]
 
 _log = structlog.get_logger(__name__)
 _RETRY_S = 2.0
+# A node can know a block before it has indexed its events: once is no alarm.
+_MISSING_ROUNDS = 3
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -48,7 +51,7 @@ class Summary(msgspec.Struct, frozen=True):
 class _Said:
     """What was logged last, so that a state that lasts is said once."""
 
-    missing: str = ""
+    missing_rounds: int = 0
     notes: frozenset[tuple[str, int]] = frozenset()
     wrong: frozenset[tuple[int, int]] = frozenset()
     no_game: bool = False
@@ -91,17 +94,15 @@ class Watcher:
                 _log.warning("node not reachable", problem=str(problem))
                 pause_s = _RETRY_S
             _sleep(pause_s, stopping)
+        with contextlib.suppress(RpcUnavailableError):
+            self._look(self._l1.rpc.head())  # what came last is still judged, and no move made
 
     def step(self) -> bool:
         """One round, if there is a new L1 block; whether a move was made."""
         head = self._l1.rpc.head()
         if self._head is not None and head.hash == self._head.hash:
             return False
-        self._find_game()
-        self._archive()
-        self._execute()
-        state, plan = self._party.look()
-        self._report(state, plan, head)
+        state, plan = self._look(head)
         for batch in {move.batch for move in plan.moves if move.batch in self._history.executed}:
             # Before money or a verdict hangs on it: both builds must agree (P1).
             self._trees.confirm(batch)
@@ -110,6 +111,14 @@ class Watcher:
         self._history.prune(state.final_count)
         self._head = None if moved else head
         return moved > 0
+
+    def _look(self, head: Block) -> tuple[ChainState, Plan]:
+        self._find_game()
+        self._archive()
+        self._execute()
+        state, plan = self._party.look()
+        self._report(state, plan, head)
+        return state, plan
 
     def summary(self) -> Summary:
         """What has happened so far."""
@@ -139,18 +148,17 @@ class Watcher:
         _log.info("a game is set", game=game.address)
 
     def _archive(self) -> None:
-        missing = ""
+        said = self._said
         try:
             self._source.update()
-        except MissingDataError as problem:
-            missing = str(problem)
-        if missing != self._said.missing:
-            if missing:
-                _log.error("data is missing: no move is made about it", problem=missing)
-            else:
+            if said.missing_rounds >= _MISSING_ROUNDS:
                 _log.info("data is there again")
-            self._said.missing = missing
-        self._metrics.missing_data.set(1 if missing else 0)
+            said.missing_rounds = 0
+        except MissingDataError as problem:
+            said.missing_rounds += 1
+            if said.missing_rounds == _MISSING_ROUNDS:
+                _log.error("data is missing: no move is made about it", problem=str(problem))
+        self._metrics.missing_data.set(1 if said.missing_rounds >= _MISSING_ROUNDS else 0)
         self._trees.count = self._source.checked
 
     def _execute(self) -> None:

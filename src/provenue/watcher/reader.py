@@ -276,7 +276,7 @@ class Reader:
                 grace_s=0 if game is None else int(game.call("grace_s")),
                 bond_wei=int(config["bond_wei"]),
                 forced_bond_wei=int(config["forced_bond_wei"]),
-                reserve_wei=int(config["claim_reserve_wei"]),
+                reserve_wei=int(config.get("claim_reserve_wei", 0)),
                 inner_bond_wei=0 if game is None else int(game.call("inner_bond_wei")),
                 operator=str(config["operator"]),
             )

@@ -156,3 +156,7 @@ class ChainState:
     """Of the nodes at which matches stand."""
     children: Mapping[bytes, Sequence[bytes]] = field(default_factory=dict)
     """Of revealed nodes."""
+
+    def is_revealed(self, node: bytes) -> bool:
+        """Whether anybody has revealed a node."""
+        return node in self.revealed_at_s or node in self.children
