@@ -35,6 +35,7 @@ class Bench:
     def __init__(self, chain: LocalChain, folder: Path, delays: Delays = DEV_DELAYS) -> None:
         self.chain = chain
         self.folder = folder
+        self.delays = delays
         self._signers: dict[int, ActionSigner] = {}
         keys = dev_accounts(4)
         self.owner = Account(keys[0][1])
@@ -43,7 +44,7 @@ class Bench:
         self.deployment: Deployment = deploy_all(
             chain.rpc,
             self.owner,
-            dev_config(signers, delays=delays),
+            dev_config(signers, delays=delays, preset="minimal"),
             operator=self.owner.address,
         )
         self.inbox = InboxClient(self.deployment, chain.rpc)

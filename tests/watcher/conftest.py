@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.e2e.bench import Bench
 
 from provenue.engine import guest_elf
 from provenue.settlement.anvil import AnvilUnavailableError, find_anvil
+from provenue.settlement.deploy_config import DEV_DELAYS
 from provenue.settlement.local_chain import start_chain
 from provenue.settlement.rpc import Rpc
 from provenue.watcher.history import History
@@ -19,6 +21,8 @@ from provenue.watcher.traces import GuestTraps
 from provenue.watcher.verify import Verifier
 
 PRESET = "minimal"
+# Long enough that no clock runs out while a busy machine plays; waiting is done by moving the time.
+DELAYS = msgspec.structs.replace(DEV_DELAYS, challenge_window_s=900, grace_s=300)
 
 
 @pytest.fixture(params=["anvil", "eth-tester"])
@@ -32,7 +36,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     with start_chain(kind=request.param, account_count=8) as chain:
         folder = tmp_path / "operator"
         folder.mkdir()
-        yield Bench(chain, folder)
+        yield Bench(chain, folder, DELAYS)
 
 
 @pytest.fixture

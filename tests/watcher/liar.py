@@ -37,8 +37,9 @@ class Lie:
 
     def roots(self, right: Sequence[bytes], after: bytes) -> list[bytes]:
         """The roots of a claim that tells it: made up behind the message."""
+        filled = [*right, *([right[-1]] * (self.message - len(right)))]
         return [
-            *right[: self.message],
+            *filled[: self.message],
             after,
             *(wire.keccak256(self.salt + root) for root in right[self.message + 1 :]),
         ]

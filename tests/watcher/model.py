@@ -338,7 +338,7 @@ class Game:
         _require(self.now <= match.sealed_at + self._left(match)[side] + RULES.grace_s, "late")
         _require(all(inner.root != root for inner in match.inner[side]), "seen")
         words, _, q1, _ = end
-        last = wire.keccak256(b"".join(words))
+        last = wire.keccak256(b"".join(word.to_bytes(32, "big") for word in words))
         _require(wire.root_of_proof(last, 2**24 - 1, siblings) == root, "end")
         _require(q1 == match.nodes[side], "post root")
         match.inner[side].append(_Inner(sender, root, self.now))

@@ -227,7 +227,9 @@ def test_a_wrong_instruction_tree_under_the_right_claim_does_not_lose_it(
         for name, match in game.matches.items():
             side = match.claims.index(1)
             if match.stage == Stage.SEALED and not match.inner[side]:
-                args = (name, side, bad.root, bad.end(), bad.proof(2**24 - 1))
+                words, *roots = bad.end()
+                end = ([int.from_bytes(word, "big") for word in words], *roots)
+                args = (name, side, bad.root, end, bad.proof(2**24 - 1))
                 game.send(Move("game", "join_inner", args, 0, name), "sybil")
 
     for _ in range(900):

@@ -44,12 +44,14 @@ def find_venue(
     return L1.from_anchor(rpc, anchor, from_block=from_block)
 
 
-def pinned_guest(l1: L1, preset: Preset | None, *, sha256: str | None = None) -> Pinned:
+def pinned_guest(l1: L1, preset: Preset | None) -> Pinned:
     """The guest that the chain referees by; without a game, that of the preset (or `dev`)."""
     game = find_game(l1)
+    named = preset or l1.deployment.preset or None
     if game is not None:
-        return match_guest(read_pins(game), preset=preset, sha256=sha256)
-    name = preset or "dev"
+        sha256 = l1.deployment.guest_sha256 or None
+        return match_guest(read_pins(game), preset=named, sha256=sha256)
+    name = named or "dev"
     elf = guest_elf(name)
     return Pinned(name, elf, hashlib.sha256(elf).hexdigest())
 
@@ -92,8 +94,9 @@ def open_watcher(
     return OpenedWatcher(Watcher(l1, source, history, trees, party, metrics), metrics, ready)
 
 
-def open_verifier(l1: L1, folder: Path, *, preset: Preset, depth: BlockId) -> Verifier:
+def open_verifier(l1: L1, folder: Path, *, preset: Preset | None, depth: BlockId) -> Verifier:
     """Archive, history and comparison in a folder."""
+    guest = pinned_guest(l1, preset)
     archive: Archive = open_archive(folder, l1)
-    history = History(archive, preset=preset, domain=l1.domain, traps=GuestTraps(guest_elf(preset)))
+    history = History(archive, preset=guest.preset, domain=l1.domain, traps=GuestTraps(guest.elf))
     return Verifier(l1, archive, history, Source(l1, archive, history, depth=depth))

@@ -18,6 +18,7 @@ from provenue.engine import GuestMissingError
 from provenue.settlement.deploy_config import ConfigError
 from provenue.settlement.rpc import ChainError
 from provenue.watcher.archive import ArchiveError
+from provenue.watcher.pins import GuestMismatchError
 from provenue.watcher.verify import BatchVerdict, HistoryVerdict, Verdict, Verifier
 
 __all__ = ["app"]
@@ -36,7 +37,7 @@ def verify(
     data: Path | None = None,
     block: Depth = "latest",
     from_block: Annotated[int | None, Parameter(name="--from-block")] = None,
-    preset: Preset = "dev",
+    preset: Preset | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Exit status 0: right; 1: a claim that is live or final is wrong; 2: it cannot be told.
@@ -61,7 +62,7 @@ def verify(
     from_block
         No contract of the venue is older than this L1 block; searched for if left out.
     preset
-        Capacities of the image.
+        Capacities of the image; found out from the program that the chain pins if left out.
     json
         Print one JSON object.
     """
@@ -80,6 +81,7 @@ def verify(
         ChainError,
         ArchiveError,
         GuestMissingError,
+        GuestMismatchError,
         ValueError,
         OSError,
     ) as problem:

@@ -120,7 +120,9 @@ def _join(
         plan.notes.append(Note("too_late", match.batch, text))
         return
     siblings = list(trace.proof((1 << TRACE_TREE_HEIGHT) - 1))
-    args = (match.id, duel.side, trace.root, trace.end(), siblings)
+    state_words, *roots = trace.end()
+    opening = ([int.from_bytes(word, "big") for word in state_words], *roots)
+    args = (match.id, duel.side, trace.root, opening, siblings)
     plan.moves.append(
         Move("game", "join_inner", args, match.batch, match.id, state.rules.inner_bond_wei)
     )
