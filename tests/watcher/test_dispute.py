@@ -280,6 +280,33 @@ def test_an_honest_operator_is_defended_with_its_own_bond(bench: Bench, tmp_path
     assert "join" not in {made.moves for made in honest.party.ledger.made}
 
 
+def test_a_dispute_goes_on_after_an_l1_reorganisation(
+    bench: Bench, tmp_path: Path, rng: random.Random
+) -> None:
+    """Moves are taken back under the players, a rival's place among them; they play on."""
+    _opened(bench)
+    bench.trade(2)
+    lie = Lie(batch=1, message=2, step=700)
+    _post(bench, lie, tmp_path / "teller")
+    honest = _seat(bench, tmp_path / "honest", WATCHER)
+    liar = _seat(bench, tmp_path / "liar", OPERATOR, lie)
+    other = _seat(bench, tmp_path / "other", LIAR, Lie(batch=1, message=3, step=9, salt=b"\x11"))
+    for undone in (1, rng.randrange(2, 5)):
+        snapshot = bench.chain.snapshot()
+        for _ in range(undone):
+            honest.step()
+            liar.step()
+        bench.chain.revert(snapshot)
+        # Now another rival comes first: indices of claims are not what they were.
+        other.step()
+        bench.chain.mine(20)
+    _play(bench, [other, liar, honest], _is_final(bench, 1))
+    claims = {claim.claimant: claim.status for claim in bench.anchor.claims(1)}
+    assert claims[honest.party.address] == "final"
+    assert claims[liar.party.address] == claims[other.party.address] == "void"
+    assert bench.anchor.final_root(1) == bench.sequencer.engine.root()
+
+
 # --- missing data --------------------------------------------------------------------------------
 
 
@@ -318,6 +345,25 @@ def test_on_missing_data_no_claim_is_disputed_until_the_data_is_there(
     assert value("provenue_watcher_missing_data") == 0
     assert value("provenue_watcher_wrong_claims") == 1
     assert [made.moves for made in seat.party.ledger.made] == ["join"]
+
+
+def test_a_wrong_claim_that_nobody_opposed_in_time_is_called_by_its_name(
+    bench: Bench, tmp_path: Path
+) -> None:
+    _opened(bench)
+    bench.trade(2)
+    _post(bench, Lie(batch=1, message=2, step=3), tmp_path / "teller")
+    seat = _seat(bench, tmp_path / "honest", WATCHER)
+    watcher = Watcher(seat.l1, seat.source, seat.history, seat.trees, seat.party, Metrics())
+    bench.chain.increase_time(bench.delays.challenge_window_s)
+    watcher.step()
+    # Right before it, so only that one is helped along; then somebody else makes it final.
+    assert [made.moves for made in seat.party.ledger.made] == ["finalize"]
+    assert bench.anchor.final_count() == 1
+    bench.anchor.finalize()
+    watcher.step()
+    assert watcher.summary().wrong_final == [1]
+    assert watcher.summary().wrong_claims == [(1, 0)]
 
 
 # --- the process ---------------------------------------------------------------------------------
@@ -411,8 +457,8 @@ def test_it_says_what_it_is_and_what_it_did_and_serves_its_figures(
         summary = json.loads(process.stdout.readline())
         assert process.wait(20) == 0
         assert summary == {
-            "batches": 1, "final_batches": 0, "wrong_claims": [], "disputes": [],
-            "refused_moves": 0,
+            "batches": 1, "final_batches": 0, "wrong_claims": [], "wrong_final": [],
+            "disputes": [], "refused_moves": 0,
         }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def open_watcher(
     manners: Manners,
 ) -> OpenedWatcher:
     """Everything that `provenue watch` consists of."""
+    l1.rpc.head(depth)  # a node without such a block is told now
     guest = pinned_guest(l1, preset)
     archive = open_archive(folder, l1)
     history = History(archive, preset=guest.preset, domain=l1.domain, traps=GuestTraps(guest.elf))

@@ -28,6 +28,7 @@ class Metrics:
         self.batches_executed = gauge("batches_executed", "Batches executed here")
         self.batches_final = gauge("batches_final", "Batches that are final")
         self.wrong_claims = gauge("wrong_claims", "Live claims that are not right")
+        self.wrong_final = gauge("wrong_final_batches", "Batches that are final with a wrong root")
         self.matches = gauge("open_matches", "Matches of disputed batches that are not over")
         self.missing_data = gauge("missing_data", "1 while the node withholds what the chain has")
         self.node_away = gauge("node_away", "1 while the node does not answer")

@@ -12,7 +12,7 @@ from provenue.settlement.artifacts import compile_contract
 from provenue.settlement.chain_types import Receipt
 from provenue.settlement.contract import Contract, deploy
 from provenue.settlement.rpc import ChainError, RpcUnavailableError
-from provenue.settlement.tx import PendingTx, RevertedError, Sender
+from provenue.settlement.tx import NotMinedError, PendingTx, RevertedError, Sender
 from provenue.watcher.ledger import Ledger, Made
 from provenue.watcher.moves import Move
 
@@ -101,6 +101,11 @@ class Mover:
                 self._record(move, refused.receipt)
             self.refused += 1
             _log.info("move came too late", move=str(move), reason=refused.reason)
+            return False
+        except NotMinedError as problem:
+            # It may still be mined; until then the next plan has the move again.
+            self.refused += 1
+            _log.warning("move not mined", move=str(move), problem=str(problem))
             return False
         self._record(move, receipt)
         _log.info("move made", move=str(move), gas=receipt.gas_used, block=receipt.block_number)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from provenue.settlement.chain_types import Block
-from provenue.settlement.rpc import RpcUnavailableError
+from provenue.settlement.rpc import ChainError
 from provenue.watcher.history import History
 from provenue.watcher.l1 import L1, MissingDataError
 from provenue.watcher.ledger import DisputeCost
@@ -42,6 +42,8 @@ class Summary(msgspec.Struct, frozen=True):
     final_batches: int
     wrong_claims: list[tuple[int, int]]
     """(batch, index) of claims that were found wrong while they lived."""
+    wrong_final: list[int]
+    """Batches that became final with a wrong root: nothing undoes that."""
     disputes: list[DisputeCost]
     """What they cost this account, by batch, also before a restart."""
     refused_moves: int
@@ -81,6 +83,7 @@ class Watcher:
         self._started = False
         self._recorded = len(party.ledger.made)
         self._refused = 0
+        self._wrong_final: list[int] = []
 
     def run(self, stopping: Callable[[], bool], *, poll_s: float) -> None:
         """Watch until told to stop; a node that is away is waited for."""
@@ -89,12 +92,12 @@ class Watcher:
                 moved = self.step()
                 self._metrics.node_away.set(0)
                 pause_s = 0.0 if moved else poll_s
-            except RpcUnavailableError as problem:
+            except ChainError as problem:
                 self._metrics.node_away.set(1)
-                _log.warning("node not reachable", problem=str(problem))
+                _log.warning("node not usable, tried again", problem=str(problem))
                 pause_s = _RETRY_S
             _sleep(pause_s, stopping)
-        with contextlib.suppress(RpcUnavailableError):
+        with contextlib.suppress(ChainError):
             self._look(self._l1.rpc.head())  # what came last is still judged, and no move made
 
     def step(self) -> bool:
@@ -108,7 +111,7 @@ class Watcher:
             self._trees.confirm(batch)
         moved = self._party.move(plan) if self._party.mover is not None else 0
         self._count_moves()
-        self._history.prune(state.final_count)
+        self._check_final(state.final_count)
         self._head = None if moved else head
         return moved > 0
 
@@ -127,6 +130,7 @@ class Watcher:
             batches=self._history.next_batch,
             final_batches=self._l1.final_count(),
             wrong_claims=sorted(self._wrong),
+            wrong_final=self._wrong_final,
             disputes=self._party.ledger.disputes(),
             refused_moves=0 if mover is None else mover.refused,
         )
@@ -201,6 +205,19 @@ class Watcher:
         said.notes = notes
         if self._party.mover is None and plan.moves and wrong:
             _log.warning("no key: would move", moves=[str(move) for move in plan.moves])
+
+    def _check_final(self, final_count: int) -> None:
+        """Compare the roots of batches that have become final, and drop what only they need."""
+        for number in sorted(n for n in self._history.executed if n < final_count):
+            there = self._l1.anchor.final_root(number)
+            here = self._history.executed[number].end_root
+            if here != there:
+                self._wrong_final.append(number)
+                self._metrics.wrong_final.set(len(self._wrong_final))
+                _log.error(
+                    "a wrong root is final", batch=number, chain=there.hex(), executed=here.hex()
+                )
+        self._history.prune(final_count)
 
     def _count_moves(self) -> None:
         mover, ledger, metrics = self._party.mover, self._party.ledger, self._metrics
