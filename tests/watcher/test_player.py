@@ -83,6 +83,7 @@ class Player:
     policy: Policy = _always
     manners: Manners = field(default_factory=lambda: Manners(finalize_patience_s=0, collects=False))
     last: Plan | None = None
+    refused: list[str] = field(default_factory=list)
 
     def play(self, game: Game, rng: random.Random) -> None:
         self.last = next_moves(game.state(self.name), self.trees, self.manners)
@@ -93,13 +94,14 @@ class Player:
                 game.send(move, self.name)
             except RefusedError:
                 # Made by somebody else in this second, or overtaken by it.
-                continue
+                self.refused.append(move.function)
 
 
 def _table(world: World, liar: Player, rng: random.Random, *others: Player) -> Game:
     game = Game(START, world.step_table)
     game.post(liar.name, liar.trees.tree.claim)
-    players = [Player(HONEST, TreesOf(world)), liar, *others]
+    honest = Player(HONEST, TreesOf(world))
+    players = [honest, liar, *others]
     end_s = game.round_started + 2 * RULES.window_s + 2 * RULES.grace_s + 60
     while not game.final and game.now < end_s:
         rng.shuffle(players)
@@ -108,6 +110,9 @@ def _table(world: World, liar: Player, rng: random.Random, *others: Player) -> G
         game.now += rng.choice((1, 12, 12, 30))
         if all(p.last is not None and not p.last.moves for p in players):
             game.now += 60
+    if not others:
+        # Nobody else calls these: a refusal would mean that a clock was read wrongly.
+        assert not {"timeout", "settle"} & set(honest.refused), honest.refused
     return game
 
 

@@ -43,8 +43,6 @@ class Source:
         MissingDataError when the node does not hand out a batch that the chain has.
         """
         block = self._l1.rpc.head(self._depth)
-        if self._block is not None and block.number < self._block.number:
-            return self._block  # a node that lags behind the one that answered before
         if self._block is not None and not self._is_canonical(self._block):
             self.checked = 0
         count = self._l1.batch_count(block.number)
@@ -93,14 +91,15 @@ class Source:
         What is final in the Anchor has been deep for a whole window: it is not asked about again.
         """
         known = min(self._archive.count, count)
-        first = max(self.checked, min(self._l1.final_count(block), known))
+        first = min(known, max(self.checked, self._l1.final_count(block)))
         there = self._l1.identities(first, known, block)
         for number, identity in zip(range(first, known), there, strict=True):
             if self._archived_identity(number) != identity:
                 _log.warning("L1 was reorganised: batches are read again", first=number)
                 self.forget(number)
                 return
-        self.checked = max(self.checked, known)
+        # Of what a node that lags behind does not know, nothing is known either.
+        self.checked = known
 
     def _archived_identity(self, number: int) -> bytes:
         try:
