@@ -6,22 +6,35 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.bench import Bench
+from tests.watcher.conftest import PRESET
 from tests.watcher.lies import LyingChain
 
 from provenue import wire
+from provenue.engine import guest_elf
 from provenue.settlement.rpc import Rpc
-from provenue.watcher.history import SNAPSHOT_EVERY_BATCHES
+from provenue.watcher.history import SNAPSHOT_EVERY_BATCHES, History
+from provenue.watcher.l1 import L1
+from provenue.watcher.source import Source, open_archive
+from provenue.watcher.traces import GuestTraps
 from provenue.watcher.verify import Verdict, Verifier
 
 pytestmark = [pytest.mark.chain, pytest.mark.e2e]
 
-NewVerifier = Callable[..., Verifier]
+
+def _verifier(
+    bench: Bench, tmp_path: Path, folder: str = "watcher", rpc: Rpc | None = None
+) -> Verifier:
+    """One that knows the Anchor's address and a node, and nothing else."""
+    l1 = L1.from_anchor(rpc or Rpc(bench.chain.url), bench.deployment.contracts["Anchor"])
+    archive = open_archive(tmp_path / folder, l1)
+    traps = GuestTraps(guest_elf(PRESET))
+    history = History(archive, preset=PRESET, domain=l1.domain, traps=traps)
+    return Verifier(l1, archive, history, Source(l1, archive, history, depth="latest"))
 
 
 def _post_batches(bench: Bench, count: int, lies: dict[int, int] | None = None) -> None:
@@ -47,10 +60,11 @@ def _run(bench: Bench, *options: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_right_claims_are_right_and_the_history_ends_at_the_chains_root(
-    bench: Bench, new_verifier: NewVerifier
+    each_bench: Bench, tmp_path: Path
 ) -> None:
+    bench = each_bench
     _post_batches(bench, 3)
-    verifier = new_verifier()
+    verifier = _verifier(bench, tmp_path)
     for number in range(3):
         found = verifier.batch(number)
         assert found.status is Verdict.RIGHT, found
@@ -64,10 +78,11 @@ def test_right_claims_are_right_and_the_history_ends_at_the_chains_root(
 
 
 def test_a_wrong_claim_is_told_from_those_that_only_stand_on_it(
-    bench: Bench, new_verifier: NewVerifier
+    each_bench: Bench, tmp_path: Path
 ) -> None:
+    bench = each_bench
     _post_batches(bench, 3, lies={1: 2})
-    verifier = new_verifier()
+    verifier = _verifier(bench, tmp_path)
     assert verifier.batch(0).status is Verdict.RIGHT
     wrong = verifier.batch(1)
     assert wrong.status is Verdict.WRONG
@@ -109,7 +124,7 @@ class ForgetfulRpc(Rpc):
 
 @pytest.mark.parametrize("what", ["transaction", "events"])
 def test_what_the_node_withholds_is_unknown_and_not_wrong(
-    bench: Bench, new_verifier: NewVerifier, what: str
+    bench: Bench, tmp_path: Path, what: str
 ) -> None:
     _post_batches(bench, 3, lies={2: 0})
     tx_hash = bench.anchor.batches()[1].tx_hash
@@ -118,17 +133,15 @@ def test_what_the_node_withholds_is_unknown_and_not_wrong(
         transaction=tx_hash if what == "transaction" else "",
         events=what == "events",
     )
-    verifier = new_verifier(rpc=rpc)
+    verifier = _verifier(bench, tmp_path, rpc=rpc)
     found = verifier.batch(2)
     assert found.status is Verdict.UNKNOWN
     assert "batch" in found.reason
     # With a node that has it, the same folder goes on.
-    assert new_verifier().batch(2).status is Verdict.WRONG
+    assert _verifier(bench, tmp_path).batch(2).status is Verdict.WRONG
 
 
-def test_padding_that_a_strict_decoder_refuses_hides_no_batch(
-    bench: Bench, new_verifier: NewVerifier
-) -> None:
+def test_padding_that_a_strict_decoder_refuses_hides_no_batch(bench: Bench, tmp_path: Path) -> None:
     """The contract takes calldata with any bytes behind the end of `data`; so do we."""
     bench.open()
     bench.trade(1)
@@ -160,21 +173,19 @@ def test_padding_that_a_strict_decoder_refuses_hides_no_batch(
     calldata[-1] = 0xFF
     sender = bench.anchor._writer("post")
     sender.send(bench.deployment.contracts["Anchor"], bytes(calldata), gas=8_000_000)
-    found = new_verifier().batch(0)
+    found = _verifier(bench, tmp_path).batch(0)
     assert found.status is Verdict.RIGHT, found.reason
 
 
-def test_a_damaged_file_is_read_from_the_chain_again(
-    bench: Bench, new_verifier: NewVerifier, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_read_from_the_chain_again(bench: Bench, tmp_path: Path) -> None:
     _post_batches(bench, 2)
     bench.finalize()
-    assert new_verifier().batch(1).status is Verdict.RIGHT
+    assert _verifier(bench, tmp_path).batch(1).status is Verdict.RIGHT
     path = tmp_path / "watcher" / "batches" / "0000000000.batch"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
-    verifier = new_verifier()
+    verifier = _verifier(bench, tmp_path)
     assert verifier.batch(1).status is Verdict.RIGHT
     assert path.read_bytes() != bytes(data)
 
@@ -189,10 +200,10 @@ def test_an_archive_of_another_venue_is_refused(bench: Bench, tmp_path: Path) ->
 
 
 def test_batches_that_a_reorganisation_replaced_are_judged_anew(
-    bench: Bench, new_verifier: NewVerifier
+    bench: Bench, tmp_path: Path
 ) -> None:
     _post_batches(bench, 1)
-    verifier = new_verifier()
+    verifier = _verifier(bench, tmp_path)
     before = bench.chain.snapshot()
     _post_batches(bench, 1)
     assert verifier.batch(1).status is Verdict.RIGHT
@@ -209,17 +220,17 @@ def test_batches_that_a_reorganisation_replaced_are_judged_anew(
     found = verifier.batch(1)
     assert found.status is Verdict.WRONG
     assert verifier.archive.load(1).data == tick != old.data
-    assert new_verifier("fresh").batch(1).claim_root == found.claim_root
+    assert _verifier(bench, tmp_path, "fresh").batch(1).claim_root == found.claim_root
 
 
 def test_a_restart_goes_on_from_a_snapshot(
-    bench: Bench, new_verifier: NewVerifier, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("provenue.watcher.history.SNAPSHOT_EVERY_BATCHES", 2)
     assert SNAPSHOT_EVERY_BATCHES > 2
     _post_batches(bench, 3)
-    assert new_verifier().batch(2).status is Verdict.RIGHT
-    verifier = new_verifier()
+    assert _verifier(bench, tmp_path).batch(2).status is Verdict.RIGHT
+    verifier = _verifier(bench, tmp_path)
     verifier.source.update()
     verifier.history.start(2)
     assert verifier.history.next_batch == 2
