@@ -37,6 +37,8 @@ def drill(
     chain
         Which local chain; `auto` is anvil if there is one.
     """
+    import structlog
+
     from provenue.settlement.rpc import ChainError
     from provenue.watcher.drills import SCENARIOS, DrillError, Report, run_drill
 
@@ -46,6 +48,8 @@ def drill(
             file=sys.stderr,
         )
         return 2
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
     def show(report: Report) -> None:
         print(msgspec.json.encode(report).decode() if json else _text(report), flush=True)

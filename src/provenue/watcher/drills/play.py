@@ -11,6 +11,7 @@ import msgspec
 
 from provenue import wire
 from provenue.engine import guest_elf
+from provenue.settlement.anchored import ClaimInfo
 from provenue.settlement.local_chain import LocalChain, start_chain
 from provenue.settlement.rpc import Rpc
 from provenue.settlement.tx import Account
@@ -52,6 +53,7 @@ class Player(msgspec.Struct, frozen=True):
     after_wei: int
     gained_wei: int
     """Gas paid for moves left aside: what the contracts gave and took."""
+    dispute_gas_wei: int
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -67,9 +69,9 @@ class Report(msgspec.Struct, frozen=True):
     claims: list[str]
     """Status of each claim, in the order they were made."""
     liars_paid: bool
-    """Every liar's claim fell, and its bond with it."""
+    """Every wrong claim fell, and what its claimant paid covers its bond."""
     honest_made_whole: bool
-    """Nobody honest has less than before, gas included."""
+    """What disputes gave everybody honest covers the gas of its moves in them."""
     honest_transactions: int
     honest_gas: int
     """From detection to verdict, of the honest side."""
@@ -172,7 +174,6 @@ class _Table:
         operator = self._seat(
             "operator", market.operator, cast.operator, honest=cast.operator is None
         )
-        operator.before_wei = operator.worth_wei()
         market.post(batch, wire.ClaimTree(roots))
         self.seats = [operator, self._seat("watcher", account_of(_WATCHER), None, honest=True)]
         for n, lie in enumerate(cast.strangers):
@@ -216,7 +217,6 @@ class _Table:
         final = next(claim for claim in claims if claim.status == "final")
         players = [self._player(seat) for seat in self.seats]
         honest = [p for p in players if p.honest]
-        liars = [p for p in players if not p.honest]
         made = [m for seat in self.seats if seat.honest for m in _disputing(seat)]
         return Report(
             lie=self.kind,
@@ -228,12 +228,27 @@ class _Table:
                 claim.status == "void" and claim.claim_root == right.claim_root for claim in claims
             ),
             claims=[f"{role_of.get(c.claimant, c.claimant)}: {c.status}" for c in claims],
-            liars_paid=all(p.gained_wei < 0 for p in liars),
-            honest_made_whole=all(p.after_wei >= p.before_wei for p in honest),
+            liars_paid=self._wrong_have_paid(claims, right.claim_root),
+            honest_made_whole=all(p.gained_wei >= p.dispute_gas_wei for p in honest),
             honest_transactions=len(made),
             honest_gas=sum(m.gas for m in made),
             seconds_on_chain=head.timestamp - started_s,
             players=players,
+        )
+
+    def _wrong_have_paid(self, claims: list[ClaimInfo], right: bytes) -> bool:
+        """Each wrong claim is void, and bonds were taken for all of them together."""
+        wrong = [claim for claim in claims if claim.claim_root != right]
+        contract, head = self.market.anchor.contract, self.chain.rpc.block_number()
+        events = contract.events("BondSlashed", self.market.deployment.block, head)
+        taken: dict[str, int] = {}
+        for event in events:
+            paid = int(event.args["credit_wei"]) + int(event.args["burnt_wei"])
+            owner = str(event.args["claimant"])
+            taken[owner] = taken.get(owner, 0) + paid
+        return all(
+            claim.status == "void" and taken.get(claim.claimant, 0) >= claim.bond_wei
+            for claim in wrong
         )
 
     def _player(self, seat: Seat) -> Player:
@@ -250,6 +265,7 @@ class _Table:
             before_wei=seat.before_wei,
             after_wei=after_wei,
             gained_wei=after_wei - seat.before_wei + price_wei,
+            dispute_gas_wei=sum(_fee_wei(self.chain.rpc, made) for made in _disputing(seat)),
         )
 
 
