@@ -248,7 +248,9 @@ def _field(preset: str, table: str, row: int, field: str) -> int:
     """The offset of a field in the image."""
     form = TABLES[table]
     dtype = np.dtype(list(form.dtype))
-    return PLACES[preset][table][0] + row * form.record_bytes + int(dtype.fields[field][1])  # type: ignore[index]
+    fields = dtype.fields
+    assert fields is not None
+    return PLACES[preset][table][0] + row * form.record_bytes + int(fields[field][1])
 
 
 def _added(image: bytes, offset: int, units: int) -> tuple[int, bytes]:
