@@ -23,6 +23,7 @@ import msgspec
 import pytest
 from tests.docs.markdown import ROOT, Block, blocks
 
+from provenue.settlement.deploy_config import DEV_DELAYS
 from provenue.settlement.dev_accounts import dev_accounts
 from provenue.sim.summary import Summary
 
@@ -171,4 +172,5 @@ def test_the_bond_snippet_of_the_operating_guide_pays(venue: Path) -> None:
     shown += "\nprint(AnchorClient(Deployment.load(Path('venue/deployment.json')), rpc)"
     shown += f".bond_wei({owner!r}))\n"
     bond_wei = int(_python(shown, venue, PROVENUE_OPERATOR_KEY=key))
-    assert bond_wei == 20 * 10**18, "the deployment's own bond, and this one"
+    paid_wei = DEV_DELAYS.operator_bond_wei + 10 * 10**18
+    assert bond_wei == paid_wei, "the deployment's own bond, and this one"
