@@ -39,6 +39,9 @@ conformance: setup
 disputes: setup
 	PROVENUE_RUNS=$(RUNS) $(PY) -m pytest -n $(WORKERS) -rP tests/disputes/test_random.py $(ARGS)
 	$(PY) -m tests.disputes.exhaustive
+	PROVENUE_RUNS=$$(( $(RUNS) / 10 )) $(PY) -m pytest -n $(WORKERS) -rP \
+		tests/disputes/test_contract.py $(ARGS)
+	$(PY) -m tests.disputes.contract_mutants
 
 lint: setup
 	$(PY) -m ruff check .

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from tests.disputes.anchor import RefusedError
 from tests.disputes.game import DONE, REVEAL, SEALED, AnyId, Game, MatchId
 from tests.disputes.honest import Move
-from tests.disputes.toy import State, Toy, state_hash
-from tests.disputes.trees import Tree, leaf
+from tests.disputes.trees import Tree
+from tests.disputes.world import World
 
 NEVER = 1 << 60
 
@@ -82,7 +82,7 @@ class Adversary:
     """Plays a plan about one batch, in the rounds that start from its true start root."""
 
     def __init__(
-        self, plan: Plan, toy: Toy, rng: random.Random, batch: int = 0, start: bytes = b"start"
+        self, plan: Plan, toy: World, rng: random.Random, batch: int = 0, start: bytes = b"start"
     ) -> None:
         self.plan, self.toy, self.rng, self.batch, self.start = plan, toy, rng, batch, start
         self.truth = toy.claim_tree(batch, start)
@@ -153,27 +153,27 @@ class Adversary:
         sybil = self.waiting.pop()
         tree = self.lie(sybil)
         game.deposit_bond(sybil.owner, game.terms.bond + game.terms.reserve)
-        yield Move("claim_again", (sybil.owner, self.batch, tree.root, self.start, tree.last))
+        yield Move("claim_again", (sybil.owner, self.batch, *tree.claim(self.start)))
 
     def _joins(self, game: Game) -> Iterator[Move]:
         began = game.batches[self.batch].round.started_at
         for sybil in [s for s in self.waiting if began + s.joins_at <= game.now]:
             self.waiting.remove(sybil)
             tree = self.lie(sybil)
-            yield Move("join", (sybil.owner, self.batch, tree.root, self.start, tree.last))
+            yield Move("join", (sybil.owner, self.batch, *tree.claim(self.start)))
         if self.plan.copies and "copier" not in {c.owner for c in game.batches[self.batch].claims}:
-            true = self.truth
-            yield Move("join", ("copier", self.batch, true.root, self.start, true.last))
+            yield Move("join", ("copier", self.batch, *self.truth.claim(self.start)))
 
     def lie(self, sybil: Sybil) -> Tree:
         """The tree of a liar's claim."""
-        end = self.toy.messages if sybil.lies_on else sybil.lie_at + 1
-        lies = {i: leaf(sybil.owner, i) for i in range(sybil.lie_at, end)}
+        behind = self.toy.messages if sybil.lies_on else sybil.lie_at + 1
+        lies = {i: self.toy.lie_root(sybil.owner, i) for i in range(sybil.lie_at, behind)}
         if sybil.lies_on:
+            end = self.toy.lie_root(sybil.owner, "end")
+            others = {i: self.truth.leaf(i) for i in range(sybil.lie_at)}
             tree = Tree(
-                self.truth.height, leaf(sybil.owner, "end"), self.truth.others | lies,
-                arity=self.truth.arity,
-            )  # fmt: skip
+                self.truth.height, end, others | lies, arity=self.truth.arity, join=self.truth.join
+            )
         else:
             tree = self.truth.with_leaves(lies)
         self.trees[tree.root] = tree
@@ -282,11 +282,11 @@ class Adversary:
         last = (1 << true.height) - 1
         mark = f"{name} {side} {number}"
         lie_at = self.rng.choice([0, self.rng.randrange(last), self.toy.steps, last])
-        states = {lie_at: state_hash(State("lie", mark=mark))}
+        states = {lie_at: self.toy.lie_state(mark)}
         if self._coin(("agreed", name), 0.25):  # all agree on a state that nobody can step from
-            states[0] = state_hash(State("lie", mark="agreed"))
-        end = self.toy.halted(post_root, self.rng.choice(["", mark]))
-        tree = true.with_leaves(states | {last: state_hash(end)})
+            states[0] = self.toy.lie_state("agreed")
+        end, end_hash = self.toy.made_end(post_root, self.rng.choice(["", mark]))
+        tree = true.with_leaves(states | {last: end_hash})
         if self.rng.random() < 0.15:  # the true tree, maybe for the wrong side
             tree, end = true, self.toy.end_opening(self.batch, message, pre_root)
         if tree.root != true.root:

@@ -4,7 +4,10 @@ Written from the chapter, not from a contract. Records never change: a move puts
 place of the old, so a copy of the whole state is a copy of a few dictionaries.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
+
+from tests.disputes.trees import Join, cheap, root_of_path
 
 LIVE, VOID, FINAL = 1, 2, 3
 
@@ -67,9 +70,9 @@ class Batch(NamedTuple):
 class Anchor:
     """Claims about batches and the money behind them."""
 
-    def __init__(self, terms: Terms, first_root: bytes) -> None:
+    def __init__(self, terms: Terms, first_root: bytes, join: Join = cheap) -> None:
         assert 2 * terms.grace <= terms.window
-        self.terms, self.first_root = terms, first_root
+        self.terms, self.first_root, self.join_nodes = terms, first_root, join
         self.now = 0
         self.batches: dict[int, Batch] = {}
         self.final_count = 0
@@ -144,6 +147,8 @@ class Anchor:
 
     def release(self, batch: int, index: int) -> None:
         """A rival's own bond, once its claim is final or fell with a claim that it stood on."""
+        if batch not in self.batches or index >= len(self.batches[batch].claims):
+            raise RefusedError("no such claim")
         claim = self.claim(batch, index)
         if not claim.rival or claim.released or claim.lost:
             raise RefusedError("nothing to release")
@@ -176,21 +181,22 @@ class Anchor:
     # -- claims ------------------------------------------------------------------------------------
 
     def post(
-        self, owner: str, root: bytes, start_root: bytes, end_root: bytes, *, forced: bool = False
+        self, owner: str, root: bytes, start_root: bytes, end_root: bytes, siblings: Sequence[bytes]
     ) -> int:
         """A new batch and the claim that opens its first round."""
         number = len(self.batches)
-        self.batches[number] = Batch(forced, (), 0, NO_ROUND)
+        self.batches[number] = Batch(forced=False, claims=(), rounds=0, round=NO_ROUND)
         try:
-            self.claim_again(owner, number, root, start_root, end_root)
+            self.claim_again(owner, number, root, start_root, end_root, siblings)
         except RefusedError:
             del self.batches[number]
             raise
         return number
 
     def claim_again(
-        self, owner: str, batch: int, root: bytes, start_root: bytes, end_root: bytes
-    ) -> int:
+        self, owner: str, batch: int, root: bytes, start_root: bytes, end_root: bytes,
+        siblings: Sequence[bytes],
+    ) -> int:  # fmt: skip
         """The claim that opens a round of a batch without live claims."""
         if batch not in self.batches or batch < self.final_count:
             raise RefusedError("no such batch, or final")
@@ -198,6 +204,7 @@ class Anchor:
             raise RefusedError("round is not over")
         if self.start_root(batch) is None or start_root != self.start_root(batch):
             raise RefusedError("start root is not that of the active claim before")
+        self._check_opening(root, end_root, siblings)
         bond = self._bond(batch)
         open_ = self.open_of.get(owner, 0)
         if self.bond_of.get(owner, 0) < bond + self.terms.reserve * (open_ + 1):
@@ -208,7 +215,10 @@ class Anchor:
         self.batches[batch] = old._replace(rounds=old.rounds + 1, round=fresh)
         return self._add(batch, owner, root, end_root, rival=False)
 
-    def join(self, owner: str, batch: int, root: bytes, start_root: bytes, end_root: bytes) -> int:
+    def join(
+        self, owner: str, batch: int, root: bytes, start_root: bytes, end_root: bytes,
+        siblings: Sequence[bytes],
+    ) -> int:  # fmt: skip
         """A rival, with a bond of its own."""
         if batch not in self.batches or batch < self.final_count:
             raise RefusedError("no such batch, or final")
@@ -221,8 +231,16 @@ class Anchor:
             raise RefusedError("start root is not that of the round")
         if self._seen(round_, root):
             raise RefusedError("this round has seen the root")
+        self._check_opening(root, end_root, siblings)
         self.balance += self._bond(batch)
         return self._add(batch, owner, root, end_root, rival=True)
+
+    def _check_opening(self, root: bytes, end_root: bytes, siblings: Sequence[bytes]) -> None:
+        last = (1 << self.terms.claim_height) - 1
+        if len(siblings) != self.terms.claim_height:
+            raise RefusedError("siblings")
+        if root_of_path(end_root, last, siblings, self.join_nodes) != root:
+            raise RefusedError("claim does not open to its end root")
 
     def promote(self, batch: int, index: int) -> None:
         """Make a live rival active when nobody is."""

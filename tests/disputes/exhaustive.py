@@ -88,7 +88,7 @@ class Search:
         for tree in self.lies:
             if tree.root not in used:
                 way = "join" if round_.live else "claim_again"
-                yield Move(way, ("liar", 0, tree.root, START, tree.last))
+                yield Move(way, ("liar", 0, *tree.claim(START)))
         if round_.active is None:
             yield from (Move("promote", (0, index)) for index in round_.live)
         yield Move("finalize", ())
@@ -244,7 +244,7 @@ class Search:
         owner, tree = ("honest", self.truth) if self.small.honest_first else ("liar", self.lies[0])
         for who in ("honest", "liar"):
             self.game.deposit_bond(who, 100 * self.terms.bond)
-        self.game.post(owner, tree.root, START, tree.last)
+        self.game.post(owner, *tree.claim(START))
 
     def key(self, game: Game) -> object:
         """A state without money, and without what no rule will look at again: dead matches."""
@@ -298,7 +298,7 @@ SEARCHES = (
     Small("A=5 G=2, a lie first", 5, 2),
     Small("A=2 G=1, heights 2 + 2", 2, 1, 2, 2, ((2,),), inner_lies=((1,),), short=True),
     Small("A=3 G=1, heights 2 + 2", 3, 1, 2, 2, ((2,),), inner_lies=((1,),)),
-    Small("A=3 G=1, heights 2 + 2, two inner lies", 3, 1, 2, 2, ((1,),), True, ((2,), (0,)), 2),
+    Small("A=2 G=1, heights 2 + 2, two inner lies", 2, 1, 2, 2, ((1,),), True, ((2,), (0,)), 2),
     Small("A=3 G=1, two inner lies", 3, 1, inner_lies=_TWO, inner_own=2),
     Small(
         "A=2 G=1, two inner lies, bad defence", 2, 1, inner_lies=_TWO, inner_own=2, inner_other=1

@@ -32,7 +32,7 @@ class Machine(Protocol):
         """Hash of a state and of the next one; ValueError for a bad witness."""
 
     def end(self, opening: object, pre_root: bytes) -> tuple[bytes, bytes]:
-        """Hash of a last state and the image root that it gives (10.4)."""
+        """Hash of a last state and the image root that it gives (10.4); ValueError if malformed."""
 
 
 class Pair(NamedTuple):
@@ -78,8 +78,8 @@ class Game(Anchor):
     def __init__(
         self, terms: Terms, first_root: bytes, machine: Machine, join: Join = cheap
     ) -> None:
-        super().__init__(terms, first_root)
-        self.machine, self.join_nodes = machine, join
+        super().__init__(terms, first_root, join)
+        self.machine = machine
         self.levels = terms.arity.bit_length() - 1
         self.revealed_at: dict[bytes, int] = {}
         self.children: dict[bytes, tuple[bytes, ...]] = {}  # public: the events of reveals
@@ -174,21 +174,21 @@ class Game(Anchor):
             raise RefusedError("children of other nodes")
         for children in both:
             self.reveal(children)
-        if self.lost(name):
-            self._decide(name, self.lost(name))
-        else:
-            child = next((k for k, (x, y) in enumerate(zip(*both, strict=True)) if x != y), None)
-            assert child is not None, "two nodes of a match are equal"
-            times = [self.revealed_at[node] for node in pair.nodes]
-            used = [pair.used[side] + max(0, times[side] - pair.since) for side in (0, 1)]
-            below = Pair(
-                (both[0][child], both[1][child]),
-                pair.height - self.levels,
-                self.terms.arity * pair.position + child,
-                max(pair.since, *times),
-                (used[0], used[1]),
-            )
-            self._put(name, below)
+        mask = self.lost(name)
+        child = next((k for k, (x, y) in enumerate(zip(*both, strict=True)) if x != y), None)
+        assert child is not None, "two nodes of a match are equal"
+        times = [self.revealed_at[node] for node in pair.nodes]
+        used = [pair.used[side] + max(0, times[side] - pair.since) for side in (0, 1)]
+        below = Pair(
+            (both[0][child], both[1][child]),
+            pair.height - self.levels,
+            self.terms.arity * pair.position + child,
+            max(pair.since, *times),
+            (used[0], used[1]),
+        )
+        self._put(name, below)
+        if mask:
+            self._decide(name, mask)
         if following is not None:
             self.reveal(following)
 
@@ -246,6 +246,8 @@ class Game(Anchor):
         """An instruction tree for a side, whose last state gives that side's post root."""
         pair = self._moving(name)
         match = self.matches[name]
+        if side not in (0, 1):
+            raise RefusedError("no such side")
         if match.stage != SEALED:
             raise RefusedError("not sealed")
         if self.now > self.inner_until(name, side):
@@ -253,7 +255,10 @@ class Game(Anchor):
         present = self.inner.get((name, side), ())
         if self._inner_seen(present, root):
             raise RefusedError("this side has the root")
-        state_hash, post_root = self.machine.end(end, match.pre_root)
+        try:
+            state_hash, post_root = self.machine.end(end, match.pre_root)
+        except ValueError as error:
+            raise RefusedError("bad opening of the last state") from error
         last = (1 << self.terms.trace_height) - 1
         if len(siblings) != self.terms.trace_height:
             raise RefusedError("siblings")

@@ -118,9 +118,9 @@ class Honest:
             return
         round_ = game.batches[batch].round
         if not round_.live:
-            yield Move("claim_again", (self.owner, batch, tree.root, start, tree.last))
+            yield Move("claim_again", (self.owner, batch, *tree.claim(start)))
         elif game.now < round_.started_at + game.terms.window and round_.start_root == start:
-            yield Move("join", (self.owner, batch, tree.root, start, tree.last))
+            yield Move("join", (self.owner, batch, *tree.claim(start)))
 
     # -- message level ----------------------------------------------------------------------------
 
@@ -223,12 +223,14 @@ def _can_settle(game: Game, name: MatchId, loser: int) -> bool:
     return any(inner.live for inner in game.inner.get((name, 1 - loser), ()))
 
 
-def act(game: Game, party: Honest) -> list[Move]:
+def act(game: Game, party: Honest, *, alone: bool = True) -> list[Move]:
     """Let an honest party make all its moves, until there are none; what it did.
 
-    A move may be refused when an earlier one of the same look has overtaken it, and never else.
+    A move may be refused when an earlier one of the same look has overtaken it, or somebody else
+    did (not if it is `alone`). Then the party looks again.
     """
     done: list[Move] = []
+    refused = 0
     while len(done) < 100_000:
         moved = False
         for move in list(party.moves(game)):
@@ -237,9 +239,13 @@ def act(game: Game, party: Honest) -> list[Move]:
             except RefusedError as error:
                 if moved:
                     break
-                raise AssertionError(f"honest move {move.name} was refused: {error}") from error
+                refused += 1
+                if alone or refused > 100:
+                    raise AssertionError(f"honest move {move.name} was refused: {error}") from error
+                moved = True
+                break
             done.append(move)
-            moved = True
+            moved, refused = True, 0
         if not moved:
             return done
     raise AssertionError("honest party: expected an end of its moves, was still moving")

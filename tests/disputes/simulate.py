@@ -17,6 +17,7 @@ from tests.disputes.anchor import FINAL, LIVE, VOID, RefusedError, Terms
 from tests.disputes.game import DONE, AnyId, Game, MatchId
 from tests.disputes.honest import Honest, Move, act
 from tests.disputes.toy import Toy
+from tests.disputes.world import World
 
 HOUR = 3_600
 TERMS = Terms(window=168 * HOUR, grace=2 * HOUR)
@@ -82,47 +83,55 @@ class Censor:
 class Run:
     """One run, moment by moment."""
 
+    alone = True  # nobody moves between two moves of the honest party
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.rng = rng = random.Random(f"dispute {setting[:7]}")
-        self.toy = Toy(
-            TERMS.claim_height, TERMS.trace_height, TERMS.arity,
-            messages=rng.choice([1, 2, 9, 60]), steps=rng.choice([1, 2, 20]),
-        )  # fmt: skip
-        self.game = setting.rules(TERMS, START, self.toy)
-        self.honest = Honest("honest", self.toy)
-        self.censor = Censor(rng, setting.censored_h * HOUR)
-        self.bound = 2 * TERMS.window + 2 * TERMS.grace
+        self.world, self.game = self.stage()
+        self.terms, self.began = self.game.terms, self.game.now
+        self.honest = Honest("honest", self.world)
+        budget = setting.censored_h * HOUR * self.terms.window // TERMS.window
+        self.censor = Censor(rng, budget)
+        self.bound = 2 * self.terms.window + 2 * self.terms.grace
         self.adversaries = list(self._adversaries())
         self.honest_moves: list[Move] = []
         self.founded: set[tuple[int, int]] = set()
         self.late = 0
         self._post()
 
+    def stage(self) -> tuple[World, Game]:
+        """The world and the chain of this run."""
+        toy = Toy(
+            TERMS.claim_height, TERMS.trace_height, TERMS.arity,
+            messages=self.rng.choice([1, 2, 9, 60]), steps=self.rng.choice([1, 2, 20]),
+        )  # fmt: skip
+        return toy, self.setting.rules(TERMS, START, toy)
+
     def _adversaries(self) -> Iterator[Adversary]:
-        start = START
+        start = self.game.first_root
         for batch in range(self.setting.batches):
             plan = Plan.draw(
-                self.rng, TERMS.window, self.setting.sybils, self.setting.inner,
-                self.toy.messages, alone=not self.setting.honest,
+                self.rng, self.terms.window, self.setting.sybils, self.setting.inner,
+                self.world.messages, alone=not self.setting.honest,
             )  # fmt: skip
-            yield Adversary(plan, self.toy, self.rng, batch, start)
-            start = self.toy.claim_tree(batch, start).last
+            yield Adversary(plan, self.world, self.rng, batch, start)
+            start = self.world.claim_tree(batch, start).last
 
     def _post(self) -> None:
-        """All batches at once: each by the honest party or by a liar, on whatever is before."""
-        room = TERMS.bond + TERMS.reserve * 2 * self.setting.batches
-        self.game.deposit_bond("honest", room)
-        start = START
+        """All batches at once by the operator, who is honest or a liar in each, on whatever is
+        before.
+        """
+        room = self.terms.bond + self.terms.reserve * 2 * self.setting.batches
+        for owner in ("honest", "operator"):
+            self.game.deposit_bond(owner, room)
+        start = self.game.first_root
         for adversary in self.adversaries:
+            tree = self.world.claim_tree(adversary.batch, start)
             first = adversary.plan.honest_first and self.setting.honest
-            owner, tree = "honest", self.toy.claim_tree(adversary.batch, start)
             if not first and adversary.waiting and start == adversary.start:
-                liar = adversary.waiting.pop(0)
-                owner, tree = liar.owner, adversary.lie(liar)
-            if owner != "honest" or start != adversary.start:
-                self.game.deposit_bond(owner, room)
-            self.game.post(owner, tree.root, start, tree.last)
+                tree = adversary.lie(adversary.waiting.pop(0))
+            self.game.post("operator", *tree.claim(start))
             start = tree.last
 
     def moment(self) -> None:
@@ -132,7 +141,7 @@ class Run:
             moved = sum(adversary.act(self.game) for adversary in self.adversaries) > 0
             wants = self.setting.honest and any(True for _ in self.honest.moves(self.game))
             if wants and not self.censor.blocks(self.game.now):
-                self.honest_moves += act(self.game, self.honest)
+                self.honest_moves += act(self.game, self.honest, alone=self.alone)
                 self.censor.until = self.game.now + self.setting.latency
                 moved = True
             self.check()
@@ -149,8 +158,8 @@ class Run:
                 break
             time = self.next_time()
             if not self.setting.honest:
-                if time > self.bound:
-                    self.game.now = self.bound + 1
+                if time > self.began + self.bound:
+                    self.game.now = self.began + self.bound + 1
                     self._liars_alone()
                     break
             elif time >= NEVER:
@@ -160,7 +169,7 @@ class Run:
             self._settle_accounts()
         moves = [*self.honest_moves, *(m for a in self.adversaries for m in a.done)]
         return Result(
-            self.late / TERMS.window, len(self.game.matches), len(self.game.inner_matches),
+            self.late / self.terms.window, len(self.game.matches), len(self.game.inner_matches),
             len(self.honest_moves), frozenset(move.name for move in moves),
         )  # fmt: skip
 
@@ -174,7 +183,7 @@ class Run:
 
     def _settle_accounts(self) -> None:
         """At the end everything is paid out, and the honest party has lost nothing but gas."""
-        game, terms = self.game, TERMS
+        game, terms = self.game, self.terms
         put_in = terms.bond + terms.reserve * 2 * self.setting.batches
         for move in self.honest_moves:
             put_in += {"join": terms.bond, "join_inner": terms.inner_bond}.get(move.name, 0)
@@ -204,7 +213,7 @@ class Run:
             match = self.game.matches[name]
             if self.game.over(name) or not self._stands_on_truth(name[0]):
                 continue
-            true = self.toy.trace_tree(name[0], match.pair.position, match.pre_root).root
+            true = self.world.trace_tree(name[0], match.pair.position, match.pre_root).root
             if any(i.root == true and not i.live for i in inner):
                 raise BrokenError(f"the true inner claim of {name}, side {side}, died")
 

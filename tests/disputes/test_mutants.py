@@ -69,8 +69,8 @@ def serial_liar(rules: type[Game], inner: int) -> float:
     """The longest that one liar lives by inner claims one after the other, in A: each joins at its
     last moment, reveals at its last moment, and dies. Nobody is censored.
     """
-    play = Play(rules)
-    play.post("liar", play.lie(3))
+    play = Play(rules=rules)
+    play.post(play.lie(3))
     play.join("honest", play.true[0])
     game, name = play.game, (0, 0, 1)
     play.act()
@@ -101,9 +101,9 @@ def test_inner_match_without_clock_at_its_leaves_never_ends() -> None:
     """StepClocksStand: two liars agree on a forged state, so that no step can be made."""
 
     def lives(rules: type[Game]) -> bool:
-        play = Play(rules)
+        play = Play(rules=rules)
         one, two = play.lie(3), play.lie(3, "other")
-        play.post("liar", one)
+        play.post(one)
         play.join("friend", two)
         name = play.meet(one, two)
         forged = play.inner_lie(3, 2, one.leaf(3))

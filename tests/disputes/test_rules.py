@@ -6,6 +6,7 @@ import pytest
 from tests.disputes.anchor import FINAL, VOID, RefusedError
 from tests.disputes.game import BOTH, FIRST, SECOND, Game
 from tests.disputes.play import LAST, START, TERMS, A, G, Play
+from tests.disputes.toy import Toy
 
 NAME = (0, 0, 1)
 
@@ -15,7 +16,7 @@ def duel(liar_first: bool = True, join_at: int = 30) -> Play:
     play = Play()
     trees = [play.lie(3), play.true[0]]
     first, second = trees if liar_first else trees[::-1]
-    play.post("liar" if liar_first else "honest", first)
+    play.post(first)
     play.at(join_at).join("honest" if liar_first else "liar", second)
     play.game.open(*NAME)
     return play
@@ -26,7 +27,7 @@ def duel(liar_first: bool = True, join_at: int = 30) -> Play:
 
 def test_rival_may_join_until_the_window_ends() -> None:
     play = Play()
-    play.post("liar", play.lie(3))
+    play.post(play.lie(3))
     play.at(A - 1).join("friend", play.lie(4))
     with pytest.raises(RefusedError, match="too late"):
         play.at(A).join("honest", play.true[0])
@@ -35,7 +36,7 @@ def test_rival_may_join_until_the_window_ends() -> None:
 def test_round_takes_a_root_once_and_the_next_round_takes_it_again() -> None:
     play = Play()
     one, two = play.lie(3), play.lie(3, "other")
-    play.post("liar", one)
+    play.post(one)
     play.join("friend", two)
     with pytest.raises(RefusedError, match="seen"):
         play.join("honest", one)
@@ -53,7 +54,7 @@ def test_allowance_is_the_window_less_what_passed_before_the_join() -> None:
 
 def test_alone_after_the_window_is_final_and_not_before() -> None:
     play = Play()
-    play.post("honest", play.true[0])
+    play.post(play.true[0])
     with pytest.raises(RefusedError, match="nothing to finalize"):
         play.at(A - 1).game.finalize()
     play.at(A).game.finalize()
@@ -69,8 +70,8 @@ def test_live_rival_hinders_finality() -> None:
 def test_death_of_the_active_claim_takes_later_batches_along() -> None:
     play = Play(batches=2)
     lie = play.lie(LAST)
-    play.post("liar", lie)
-    play.post("friend", play.toy.claim_tree(1, lie.last), batch=1)
+    play.post(lie)
+    play.post(play.world.claim_tree(1, lie.last), batch=1)
     play.at(10).join("honest", play.true[0])
     play.act()
     play.at(A + 11).act()  # the liar never revealed: 10 + A, and one more
@@ -78,13 +79,13 @@ def test_death_of_the_active_claim_takes_later_batches_along() -> None:
     assert [game.status(0, 0), game.status(0, 1), game.status(1, 0)] == [VOID, FINAL, VOID]
     assert game.batches[0].round.active == 1
     assert not game.claim(1, 0).lost
-    assert game.open_of == {"liar": 0, "friend": 0, "honest": 1}  # it claimed batch 1 again
+    assert game.open_of == {"operator": 0, "honest": 1}  # it claimed batch 1 again
 
 
 def test_death_of_a_rival_leaves_later_batches_alone() -> None:
     play = Play(batches=2)
-    play.post("honest", play.true[0])
-    play.post("honest", play.true[1], batch=1)
+    play.post(play.true[0])
+    play.post(play.true[1], batch=1)
     play.at(10).join("liar", play.lie(3))
     play.act()
     play.at(A + 1).act()  # the liar had A - 10
@@ -95,7 +96,7 @@ def test_death_of_a_rival_leaves_later_batches_alone() -> None:
 def test_rival_is_promoted_when_nobody_is_active() -> None:
     play = Play()
     one, two = play.lie(3), play.lie(3, "other")
-    play.post("liar", one)
+    play.post(one)
     play.join("friend", two)
     play.meet(one, two)
     play.at(50).join("honest", play.true[0])
@@ -115,7 +116,7 @@ def test_rival_is_promoted_when_nobody_is_active() -> None:
 
 def test_clocks_start_with_the_later_join_whenever_the_match_is_opened() -> None:
     play = Play()
-    play.post("liar", play.lie(3))
+    play.post(play.lie(3))
     play.at(30).join("honest", play.true[0])
     play.at(77).game.open(*NAME)
     assert play.game.pair(NAME).since == 30
@@ -180,7 +181,7 @@ def test_first_reveal_counts() -> None:
 
 def test_node_revealed_before_the_match_costs_nothing() -> None:
     play = Play()
-    play.post("liar", play.lie(3))
+    play.post(play.lie(3))
     play.at(5).reveal(play.true[0], play.lie(3))
     play.at(30).join("honest", play.true[0])
     play.game.open(*NAME)
@@ -191,7 +192,7 @@ def test_node_revealed_before_the_match_costs_nothing() -> None:
 
 def test_each_match_has_clocks_of_its_own() -> None:
     play = Play()
-    play.post("honest", play.true[0])
+    play.post(play.true[0])
     play.join("liar", play.lie(3))
     play.join("friend", play.lie(5))
     for name in (NAME, (0, 0, 2)):
@@ -202,10 +203,29 @@ def test_each_match_has_clocks_of_its_own() -> None:
     assert play.game.pair(NAME).used == play.game.pair((0, 0, 2)).used == (60, 60)
 
 
+def test_each_advance_goes_one_reveal_down() -> None:
+    """The sum of the heights of all matches falls, so a match of 12 levels has four advances."""
+    terms = TERMS._replace(claim_height=12)
+    toy = Toy(12, 3, 8, messages=60, steps=8)
+    true = toy.claim_tree(0, START)
+    lie = true.with_leaves({1234: b"lie"})
+    game = Game(terms, START, toy)
+    game.deposit_bond("operator", 10_000)
+    game.post("operator", *lie.claim(START))
+    game.join("honest", 0, *true.claim(START))
+    game.open(*NAME)
+    places = []
+    while game.pair(NAME).height:
+        height, position = game.pair(NAME).height, game.pair(NAME).position
+        game.advance(NAME, lie.children(height, position), true.children(height, position))
+        places.append((game.pair(NAME).height, game.pair(NAME).position))
+    assert places == [(9, 1234 >> 9), (6, 1234 >> 6), (3, 1234 >> 3), (0, 1234)]
+    with pytest.raises(RefusedError, match="at the leaves"):
+        game.advance(NAME, lie.children(3, 0), true.children(3, 0))
+
+
 def test_when_advance_is_called_changes_nothing(rng: random.Random) -> None:
     """Reveals in random order at random times: bookkeeping at once, late or at the end."""
-    from tests.disputes.toy import Toy
-
     terms = TERMS._replace(claim_height=12, window=1_000)
     toy = Toy(12, 3, 8, messages=60, steps=8)
     true = toy.claim_tree(0, START)
@@ -222,8 +242,8 @@ def test_when_advance_is_called_changes_nothing(rng: random.Random) -> None:
         for eagerness in (1.0, 0.3, 0.0):
             game = Game(terms, START, toy)
             game.deposit_bond("liar", 10_000)
-            game.post("liar", lie.root, START, lie.last)
-            game.join("honest", 0, true.root, START, true.last)
+            game.post("liar", *lie.claim(START))
+            game.join("honest", 0, *true.claim(START))
             game.open(*NAME)
             for game.now, shown in events:
                 game.reveal(shown)
@@ -264,7 +284,7 @@ def test_seal_takes_the_leaf_before_in_the_tree_of_side_0_only() -> None:
 
 def test_first_message_is_sealed_with_the_start_root() -> None:
     play = Play()
-    play.post("liar", play.lie(0))
+    play.post(play.lie(0))
     play.join("honest", play.true[0])
     play.game.open(*NAME)
     play.reveal(play.true[0], play.lie(0))
@@ -308,11 +328,11 @@ def test_deadline_rule_the_second_inner_claim_gets_no_time_again() -> None:
 
 def test_inner_claim_ends_in_the_post_root_of_its_side() -> None:
     play = sealed()
-    true, end = play.trace(3), play.toy.halted(play.true[0].leaf(3))
+    true, end = play.trace(3), play.world.halted(play.true[0].leaf(3))
     with pytest.raises(RefusedError, match="another root"):
         play.game.join_inner("liar", NAME, 0, true.root, end, true.proof(LAST))
     with pytest.raises(RefusedError, match="proof"):
-        play.game.join_inner("liar", NAME, 0, true.root, play.toy.halted(b"x"), true.proof(LAST))
+        play.game.join_inner("liar", NAME, 0, true.root, play.world.halted(b"x"), true.proof(LAST))
 
 
 def test_same_inner_root_once_per_side() -> None:
@@ -421,8 +441,8 @@ def test_nothing_moves_in_a_match_whose_claim_died_elsewhere() -> None:
     play.reveal(play.lie(1))
     play.advance((0, 1, 2), play.lie(3), play.lie(1))
     play.game.seal((0, 1, 2), play.true[0].leaf(0), play.lie(3).proof(0))
-    end = play.toy.halted(play.lie(1).leaf(1))
-    made_up = play.trace(1).with_leaves({LAST: play.toy.end(end, b"")[0]})
+    end = play.world.halted(play.lie(1).leaf(1))
+    made_up = play.trace(1).with_leaves({LAST: play.world.end(end, b"")[0]})
     play.game.join_inner("friend", (0, 1, 2), 1, made_up.root, end, made_up.proof(LAST))
     play.at(A + 2 * G + 1).game.settle((0, 1, 2))  # the liar is dead
     for move in (

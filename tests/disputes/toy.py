@@ -76,6 +76,23 @@ class Toy:
     def halted(self, root: bytes, mark: str = "") -> State:
         return State("halt", root=root, mark=mark)
 
+    # -- what liars make up -----------------------------------------------------------------------
+
+    def lie_root(self, *parts: object) -> bytes:
+        """A wrong leaf of a claim."""
+        return leaf(*parts)
+
+    def lie_state(self, *parts: object) -> bytes:
+        """A wrong leaf of an instruction tree; nobody has its preimage."""
+        return leaf("lie", *parts)
+
+    def made_end(self, root: bytes, mark: str) -> tuple[State, bytes]:
+        """A last state that gives a root, opened, and its hash."""
+        state = self.halted(root, mark)
+        return state, state_hash(state)
+
+    # -- trees ------------------------------------------------------------------------------------
+
     def end_opening(self, batch: int, message: int, pre_root: bytes) -> State:
         return self.state_at(batch, message, pre_root, self.steps)
 

@@ -95,6 +95,10 @@ class Tree:
         """Siblings of a leaf, leaf upwards."""
         return tuple(self.node(h, (index >> h) ^ 1) for h in range(self.height))
 
+    def claim(self, start_root: bytes) -> tuple[bytes, bytes, bytes, tuple[bytes, ...]]:
+        """A claim with this tree: root, start root, end root, and the opening of its last leaf."""
+        return (self.root, start_root, self.last, self.proof((1 << self.height) - 1))
+
     def nodes(self) -> dict[bytes, tuple[bytes, ...]]:
         """Every node that can be revealed, with its children: for small trees only."""
         found = {}
