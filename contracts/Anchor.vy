@@ -316,8 +316,10 @@ def claim_again(batch: uint256, claim: ClaimInput):
 def join(batch: uint256, claim: ClaimInput):
     """
     @notice Claim another result beside the live ones, under a bond of its own, before the round's
-            window closes. The game decides between them.
+            window closes. The game decides between them: without one nobody could, and no batch
+            with a rival would become final.
     """
+    assert roles.game != empty(address), "anchor: no game is set"
     claims._check_open(batch)
     head: uint256 = claims.heads[batch]
     assert claims._live(head) > 0, "anchor: batch has no live claim"

@@ -269,6 +269,8 @@ MUTANTS = [
          " (head"),
         ("join a round that is over", "join",
          "    assert claims._live(head) > 0, \"anchor: batch has no live claim\"\n", ""),
+        ("a rival without a game", "join",
+         "    assert roles.game != empty(address), \"anchor: no game is set\"\n", ""),
         ("join for nothing", "join",
          "    assert msg.value == bond_wei, \"anchor: value is not the bond\"\n", ""),
         ("join a final batch", "join", "    claims._check_open(batch)\n", ""),

@@ -60,7 +60,7 @@ def compiled(name: str, codegen: str) -> Artifact:
 class Contracts:
     """The contracts of a venue, deployed for a guest, the game installed."""
 
-    def __init__(self, guest: Guest, codegen: str = "legacy") -> None:
+    def __init__(self, guest: Guest, codegen: str = "legacy", *, installed: bool = True) -> None:
         self.chain = chain = Chain()
         artifact = {name: compiled(name, codegen) for name in NAMES}
         owner, self.operator = chain.account("owner"), chain.account("operator")
@@ -80,6 +80,8 @@ class Contracts:
             guest.program_root, guest.entry, guest.end_of_text, TERMS.grace, TERMS.inner_bond,
             TERMS.window,
         )  # fmt: skip
+        if not installed:
+            return
         self.anchor.send(owner, "propose_game", self.game.address)
         chain.now += delay
         self.anchor.send(owner, "set_game")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from tests.disputes.evm import RevertedError
+from tests.disputes.evm import ETHER, RevertedError
+from tests.disputes.guest import Guest, image_root
 from tests.disputes.mirror import TERMS, Contracts, Mirror, any_id
 from tests.disputes.play import A, G, Play
 from tests.disputes.stages import on_stage
@@ -72,6 +73,24 @@ def test_only_the_game_voids(play: Play) -> None:
     anchor = contracts_of(play).anchor
     for who in ("owner", "operator", "honest"):
         refused("not the game", anchor.send, account(play, who), "void_claim", 0, 0, 2)
+
+
+def test_no_rival_before_there_is_a_game() -> None:
+    """Nobody could decide between the two, and the batch would never be final."""
+    guest = Guest()
+    contracts = Contracts(guest, installed=False)
+    chain, true = contracts.chain, guest.claim_tree(0, image_root(0))
+    operator = chain.account("operator")
+    contracts.anchor.send(operator, "deposit_bond", value=20 * ETHER)
+    claims = []
+    for tree in (true, true.with_leaves({3: guest.lie_root("x")})):
+        root, start, end, siblings = tree.claim(image_root(0))
+        claims.append((start, root, end, list(siblings)))
+    contracts.post(claims[0])
+    liar = chain.account("liar")
+    refused("no game is set", contracts.anchor.send, liar, "join", 0, claims[1], value=TERMS.bond)
+    chain.now += TERMS.window
+    contracts.anchor.send(liar, "finalize", 1)
 
 
 def test_nobody_sends_ether_without_a_reason(play: Play) -> None:
