@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.contracts import step_cases  # noqa: E402
+from tests.contracts.game_gas import Dispute  # noqa: E402
 
 from provenue import wire  # noqa: E402
 from provenue._generated.constants import BATCH_BYTES_MAX  # noqa: E402
@@ -27,6 +28,7 @@ from provenue.settlement.tx import Account, Sender  # noqa: E402
 
 WINDOW_S = 600
 ETHER = 10**18
+GWEI = 10**9
 
 
 class Bench:
@@ -36,21 +38,22 @@ class Bench:
         self.chain = chain
         self.sender = Sender(chain.rpc, Account(chain.accounts[0][1]))
         self.rows: dict[str, int] = {}
-        self._venom = venom
+        self.venom = venom
         owner = self.sender.address
         self.token = self._deploy("TestToken", "USD Coin", "USDC", 6)
         self.inbox = self._deploy("Inbox", owner, 100_000, 0)
         settings = (owner, self.inbox.address, ETHER, ETHER, WINDOW_S, 3_600, 7_200, 100_000)
-        self.anchor = self._deploy("Anchor", owner, (*settings, 60_000, 3_600_000))
+        nobody = "0x" + "00" * 20  # as game: nothing is disputed here
+        self.anchor = self._deploy("Anchor", owner, (*settings, 60_000, 3_600_000, GWEI, nobody))
         self.vault = self._deploy("Vault", owner, self.inbox.address, self.anchor.address)
         self.send(self.inbox, "bind", self.vault.address, self.anchor.address)
         self.send(self.vault, "register_asset", 0, self.token.address, 6, 2**56, 1)
-        self.anchor.transact(self.sender, "deposit_bond", value=ETHER)
+        self.anchor.transact(self.sender, "deposit_bond", value=2 * ETHER)
         self.send(self.token, "mint", owner, 10**12)
         self.send(self.token, "approve", self.vault.address, 10**12)
 
     def _deploy(self, name: str, *args: Any) -> Contract:
-        artifact = compile_contract(name, experimental_codegen=self._venom)
+        artifact = compile_contract(name, experimental_codegen=self.venom)
         contract = deploy(self.sender, artifact, *args)
         self.rows[f"{name}: runtime bytes"] = len(self.chain.rpc.code(contract.address))
         return contract
@@ -125,7 +128,24 @@ def measure(chain: LocalChain, *, venom: bool) -> dict[str, int]:
     bench.post("post, 64 inbox items", [], next(roots))
     _settle(bench)
     _steps(bench, rng)
+    _disputes(bench)
     return bench.rows
+
+
+def _disputes(bench: Bench) -> None:
+    """A whole dispute, and one whose verdict fells a pipeline."""
+    for descendants in (0, 63):
+        dispute = Dispute(bench.chain, venom=bench.venom)
+        dispute.play(descendants=descendants)
+        bench.rows |= {f"game, {row}": gas for row, gas in dispute.gas.items()}
+        moves = len(dispute.honest_gas)
+        bench.rows[f"game, the honest side's {moves} moves"] = sum(dispute.honest_gas)
+        size = dispute.code_bytes["DisputeGame"]
+        bench.rows["DisputeGame: runtime bytes"] = size
+        if not descendants:
+            kept = dict(bench.rows)
+    # The second dispute is there for its verdict alone.
+    bench.rows |= kept
 
 
 def _steps(bench: Bench, rng: random.Random) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import boa
 import pytest
+from tests.contracts.game_world import GameSources, World
 from tests.contracts.step_cases import Contracts
 from tests.contracts.step_contract import CODEGENS, RevmStep, bytecode_of, pyrevm
 from tests.contracts.system import Sources, System
@@ -28,6 +29,22 @@ def system(_deployed: System) -> Iterator[System]:
         yield _deployed
     _deployed.items = items
     _deployed.image = type(image)()
+
+
+@pytest.fixture(scope="session")
+def _world(sources: Sources) -> World:
+    """A system of its own: here the game is no stand-in."""
+    return World(System(sources), GameSources.compile(sources.codegen))
+
+
+@pytest.fixture
+def world(_world: World) -> Iterator[World]:
+    """A system with its dispute game, as new for every test."""
+    system = _world.system
+    items = list(system.items)
+    with boa.env.anchor():
+        yield _world
+    system.items = items
 
 
 @pytest.fixture(scope="session")
