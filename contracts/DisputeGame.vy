@@ -123,9 +123,10 @@ INNER_BOND_WEI: immutable(uint256)
 
 # When a node was first revealed; zero: never. One reveal serves every match (invariant 7).
 revealed_at: public(HashMap[bytes32, uint256])
-credit_of: public(HashMap[address, uint256])
-# Never leaves the contract.
-burnt_wei: public(uint256)
+# Both one wei more than they say once they were touched: a slot that was zero costs 17,100 gas more
+# to write, and a step has a budget (invariant 14).
+_credits: HashMap[address, uint256]
+_burnt: uint256
 
 
 @deploy
@@ -163,6 +164,7 @@ def __init__(
     WINDOW_S = window_s
     GRACE_S = grace_s
     INNER_BOND_WEI = inner_bond_wei
+    self._burnt = 1
 
 
 # --- the message level ----------------------------------------------------------------------------
@@ -326,8 +328,8 @@ def settle(match_id: bytes32):
     clock: duels.Clock = self._going_on(duel)
     assert duel.parent == empty(bytes32), "game: not a match of claims"
     assert clock.height == 0, "game: match is not at its leaves"
-    live_0: bool = duels.inner_lives[match_id][0] > 0
-    live_1: bool = duels.inner_lives[match_id][1] > 0
+    live_0: bool = duels._live_count(match_id, 0) > 0
+    live_1: bool = duels._live_count(match_id, 1) > 0
     out_0: bool = not live_0 and block.timestamp > self._deadline(duel.place, clock, 0)
     out_1: bool = not live_1 and block.timestamp > self._deadline(duel.place, clock, 1)
     lost: uint256 = 0
@@ -375,12 +377,9 @@ def join_inner(
     seen: bytes32 = keccak256(abi_encode(match_id, side, root))
     assert not duels.inner_seen[seen], "game: trace has been claimed"
     duels.inner_seen[seen] = True
-    index: uint256 = duels.inner_counts[match_id][side]
-    duels.inner_counts[match_id][side] = index + 1
-    duels.inner_lives[match_id][side] += 1
-    duels.inners[match_id][side][index] = duels.Inner(
-        root=root, owner=msg.sender, joined_at=convert(block.timestamp, uint64), live=True
-    )
+    index: uint256 = duels._add_inner(match_id, side, root, msg.sender)
+    # Here, so that the verdict need not: who joins is paid in the end, by it or by release_inner.
+    self._credit(msg.sender, 0)
     log InnerJoined(match_id=match_id, side=side, inner=index, owner=msg.sender, root=root)
     return index
 
@@ -395,11 +394,12 @@ def open_inner(match_id: bytes32, inner_0: uint256, inner_1: uint256) -> bytes32
     assert duel.parent == empty(bytes32), "game: not a match of claims"
     first: duels.Inner = duels.inners[match_id][0][inner_0]
     second: duels.Inner = duels.inners[match_id][1][inner_1]
-    assert first.live and second.live, "game: an inner claim is not live"
+    both_live: bool = duels._is_live(first.facts) and duels._is_live(second.facts)
+    assert both_live, "game: an inner claim is not live"
     id: bytes32 = keccak256(abi_encode(match_id, inner_0, inner_1))
     assert duels.matches[id].clock == 0, "game: match is open"
-    joined_0: uint256 = convert(first.joined_at, uint256)
-    joined_1: uint256 = convert(second.joined_at, uint256)
+    joined_0: uint256 = duels._joined_at(first.facts)
+    joined_1: uint256 = duels._joined_at(second.facts)
     inner_clock: duels.Clock = duels.Clock(
         height=c.TRACE_TREE_HEIGHT,
         position=0,
@@ -491,12 +491,11 @@ def release_inner(match_id: bytes32, side: uint256, inner: uint256):
     """
     duel: duels.Duel = duels.matches[match_id]
     assert duel.clock != 0 and duel.parent == empty(bytes32), "game: no such match"
-    stored: duels.Inner = duels.inners[match_id][side][inner]
-    assert stored.live, "game: inner claim is not live"
+    stored: uint256 = duels.inners[match_id][side][inner].facts
+    assert duels._is_live(stored), "game: inner claim is not live"
     assert self._is_over(duel), "game: match goes on"
-    duels.inners[match_id][side][inner].live = False
-    duels.inner_lives[match_id][side] -= 1
-    self.credit_of[stored.owner] += INNER_BOND_WEI
+    owner: address = duels._end_inner(match_id, side, inner)
+    self._credit(owner, INNER_BOND_WEI)
 
 
 @external
@@ -505,14 +504,32 @@ def withdraw_credit():
     """
     @notice Take out what the caller has won or got back.
     """
-    amount_wei: uint256 = self.credit_of[msg.sender]
+    amount_wei: uint256 = self._credit_of(msg.sender)
     assert amount_wei > 0, "game: no credit"
-    self.credit_of[msg.sender] = 0
+    self._credits[msg.sender] = 1
     log CreditWithdrawn(owner=msg.sender, amount_wei=amount_wei)
     raw_call(msg.sender, b"", value=amount_wei)
 
 
 # --- views ----------------------------------------------------------------------------------------
+
+
+@external
+@view
+def credit_of(owner: address) -> uint256:
+    """
+    @notice What an owner can take out.
+    """
+    return self._credit_of(owner)
+
+
+@external
+@view
+def burnt_wei() -> uint256:
+    """
+    @notice What never leaves the contract.
+    """
+    return self._burnt - 1
 
 
 @external
@@ -583,9 +600,9 @@ def _is_over(duel: duels.Duel) -> bool:
     if duel.parent != empty(bytes32):
         first: uint256 = (duel.place >> 64) & MASK_48
         second: uint256 = (duel.place >> 112) & MASK_48
-        if not duels.inners[duel.parent][0][first].live:
+        if not duels._is_live(duels.inners[duel.parent][0][first].facts):
             return True
-        if not duels.inners[duel.parent][1][second].live:
+        if not duels._is_live(duels.inners[duel.parent][1][second].facts):
             return True
         if (duels.matches[duel.parent].clock >> 200) == duels.DONE:
             return True
@@ -625,15 +642,25 @@ def _end_inner(duel: duels.Duel, lost: uint256):
     for side: uint256 in range(2):
         if (lost >> side) & 1 == 0:
             continue
-        duels.inners[duel.parent][side][inners[side]].live = False
-        duels.inner_lives[duel.parent][side] -= 1
+        duels._end_inner(duel.parent, side, inners[side])
         won_wei: uint256 = 0
         if lost != LOST_BOTH:
             won_wei = INNER_BOND_WEI // 2
-            winner: address = duels.inners[duel.parent][1 - side][inners[1 - side]].owner
-            self.credit_of[winner] += won_wei
-        self.burnt_wei += INNER_BOND_WEI - won_wei
+            winner: uint256 = duels.inners[duel.parent][1 - side][inners[1 - side]].facts
+            self._credit(duels._owner_of(winner), won_wei)
+        self._burnt += INNER_BOND_WEI - won_wei
         log InnerDied(match_id=duel.parent, side=side, inner=inners[side])
+
+
+@internal
+def _credit(owner: address, amount_wei: uint256):
+    self._credits[owner] = max(1, self._credits[owner]) + amount_wei
+
+
+@internal
+@view
+def _credit_of(owner: address) -> uint256:
+    return max(1, self._credits[owner]) - 1
 
 
 @internal

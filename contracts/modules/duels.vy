@@ -8,6 +8,8 @@
                       end)
         place word    of a match: batch 64, index_0 48, index_1 48, allowance_0 40, allowance_1 40;
                       of an inner match its inner claims stand where the indices stand
+        facts         of an inner claim: owner 160, joined_at 40, live 8
+        arena         of a match and a side: inner claims so far 128, live ones 128
 """
 
 from modules import constants as c
@@ -22,6 +24,11 @@ struct Duel:
 
 
 struct Inner:
+    root: bytes32
+    facts: uint256
+
+
+struct InnerView:
     root: bytes32
     owner: address
     joined_at: uint64
@@ -81,12 +88,14 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_40: constant(uint256) = 2**40 - 1
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_64: constant(uint256) = 2**64 - 1
+MASK_128: constant(uint256) = 2**128 - 1
+MASK_160: constant(uint256) = 2**160 - 1
+ONE: constant(uint256) = 1
 
 matches: HashMap[bytes32, Duel]
 # By match and side.
 inners: HashMap[bytes32, HashMap[uint256, HashMap[uint256, Inner]]]
-inner_counts: HashMap[bytes32, HashMap[uint256, uint256]]
-inner_lives: HashMap[bytes32, HashMap[uint256, uint256]]
+arenas: HashMap[bytes32, HashMap[uint256, uint256]]
 inner_seen: HashMap[bytes32, bool]
 
 
@@ -115,8 +124,8 @@ def match_of(id: bytes32) -> MatchView:
         stage=clock.stage,
         pre_root=duel.pre,
         sealed_at=clock.since if clock.height == 0 else 0,
-        live_0=self.inner_lives[id][0],
-        live_1=self.inner_lives[id][1],
+        live_0=self._live_count(id, 0),
+        live_1=self._live_count(id, 1),
     )
 
 
@@ -146,17 +155,77 @@ def inner_match_of(id: bytes32) -> InnerMatchView:
 
 @external
 @view
-def inner_of(match_id: bytes32, side: uint256, inner: uint256) -> Inner:
+def inner_of(match_id: bytes32, side: uint256, inner: uint256) -> InnerView:
     """
     @notice An inner claim.
     """
-    return self.inners[match_id][side][inner]
+    stored: Inner = self.inners[match_id][side][inner]
+    return InnerView(
+        root=stored.root,
+        owner=self._owner_of(stored.facts),
+        joined_at=convert(self._joined_at(stored.facts), uint64),
+        live=self._is_live(stored.facts),
+    )
 
 
 @external
 @view
 def inner_count(match_id: bytes32, side: uint256) -> uint256:
-    return self.inner_counts[match_id][side]
+    return self.arenas[match_id][side] & MASK_128
+
+
+# --- internal: inner claims -----------------------------------------------------------------------
+
+
+@internal
+def _add_inner(match_id: bytes32, side: uint256, root: bytes32, owner: address) -> uint256:
+    """
+    @return Its number among the side's inner claims.
+    """
+    arena: uint256 = self.arenas[match_id][side]
+    self.arenas[match_id][side] = arena + 1 + (ONE << 128)
+    index: uint256 = arena & MASK_128
+    assert block.timestamp <= MASK_40, "game: time is too large"
+    self.inners[match_id][side][index] = Inner(
+        root=root, facts=convert(owner, uint256) | (block.timestamp << 160) | (ONE << 200)
+    )
+    return index
+
+
+@internal
+def _end_inner(match_id: bytes32, side: uint256, index: uint256) -> address:
+    """
+    @notice A live inner claim is live no more.
+    @return Its owner.
+    """
+    ended: uint256 = self.inners[match_id][side][index].facts ^ (ONE << 200)
+    self.inners[match_id][side][index].facts = ended
+    self.arenas[match_id][side] -= ONE << 128
+    return self._owner_of(ended)
+
+
+@internal
+@view
+def _live_count(match_id: bytes32, side: uint256) -> uint256:
+    return self.arenas[match_id][side] >> 128
+
+
+@internal
+@pure
+def _is_live(inner: uint256) -> bool:
+    return inner >> 200 != 0
+
+
+@internal
+@pure
+def _joined_at(inner: uint256) -> uint256:
+    return (inner >> 160) & MASK_40
+
+
+@internal
+@pure
+def _owner_of(inner: uint256) -> address:
+    return convert(inner & MASK_160, address)
 
 
 # --- internal: nodes and clocks -------------------------------------------------------------------

@@ -4,6 +4,7 @@ A liar anchors a batch; an honest party joins, and both play at once. The liar r
 the honest party advances and reveals its next node in the same transaction.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.contracts import game_guest, naive
@@ -24,6 +25,8 @@ WINDOW_S, GRACE_S = 600, 300
 MESSAGES = 6
 TRUTH = counted(0, MESSAGES)
 LAST_LEAF = 2**24 - 1
+# Of the guest, by their places; the dearest of each kind.
+INSTRUCTIONS = {"load": 6, "register": 7, "store": 8, "call": 10}
 
 
 class Dispute:
@@ -92,8 +95,12 @@ class Dispute:
             self.send(self.honest, f"advance, {row}", self.game, "advance", id_, *both, after)
         return position
 
-    def play(self, *, descendants: int = 0) -> None:
-        """From the lie to the verdict; with batches that fall with it."""
+    def play(self, *, descendants: int = 0, kinds: Sequence[str] = ("store",)) -> None:
+        """From the lie to the verdict; with batches that fall with it.
+
+        The liar puts forward a trace that lies about an instruction of the first kind; of the
+        other kinds only the gas is of interest, and the honest side's sum leaves them out.
+        """
         lie = [*TRUTH[:4], 9, 9]
         trees = claim_tree(lie), claim_tree(TRUTH)
         self.post(trees[0])
@@ -106,38 +113,46 @@ class Dispute:
         match_id = game.events_in(opened, "Opened")[0].args["match_id"]
         self.send(honest, "reveal", game, "reveal", trees[1].children(12, 0))
         i = self.descend(match_id, trees, "match")
-        self.send(honest, "seal", game, "seal", match_id, trees[0].leaf(i - 1), trees[0].proof(i - 1))
-        self._instructions(match_id, i)
+        before, siblings = trees[0].leaf(i - 1), trees[0].proof(i - 1)
+        self.send(honest, "seal", game, "seal", match_id, before, siblings)
+        stored = self.anchor.call("batch_of", 0)
+        batch = game_guest.Batch(stored["input_root"], stored["first_sequence"])
+        right = Run(batch, i, TRUTH[i - 1])
+        self.join_inner(honest, match_id, 1, right)
+        self._lose(match_id, 0, self._lie(batch, i, kinds[0]), right, kinds[0])
+        needed = list(self.honest_gas)
+        for number, kind in enumerate(kinds[1:], 1):
+            self._lose(match_id, number, self._lie(batch, i, kind), right, kind)
+        self.honest_gas = needed
         self.chain.increase_time(WINDOW_S + GRACE_S + 1)
         row = "settle" if not descendants else f"settle, {descendants} batches fall"
         self.send(honest, row, game, "settle", match_id)
         assert self.anchor.call("active_claim", 0) == 1
         self.send(self.liar, "release_inner", game, "release_inner", match_id, 1, 0)
 
-    def _instructions(self, match_id: bytes, message: int) -> None:
+    def _lie(self, batch: game_guest.Batch, message: int, kind: str) -> Run:
         def halts(machine: Machine) -> None:
             machine.memory.write(IMAGE, image_leaf(9))
             machine.status = HALTED
 
+        return Run(batch, message, TRUTH[message - 1], {INSTRUCTIONS[kind]: halts})
+
+    def join_inner(self, who: Sender, match_id: bytes, side: int, run: Run) -> None:
+        self.send(
+            who, "join_inner", self.game, "join_inner", match_id, side, run.tree.root,
+            run.end.arguments, run.tree.proof(LAST_LEAF), value=ETHER,
+        )  # fmt: skip
+
+    def _lose(self, match_id: bytes, number: int, lie: Run, right: Run, kind: str) -> None:
+        """The liar's next trace is put forward, met and stepped."""
         game, honest = self.game, self.honest
-        stored = self.anchor.call("batch_of", 0)
-        batch = game_guest.Batch(stored["input_root"], stored["first_sequence"])
-        # Instruction 8 is the store: the dearest that this guest has.
-        runs = (
-            Run(batch, message, TRUTH[message - 1], {8: halts}),
-            Run(batch, message, TRUTH[message - 1]),
-        )
-        for side, (run, who) in enumerate(zip(runs, (self.liar, honest), strict=True)):
-            self.send(
-                who, "join_inner", game, "join_inner", match_id, side, run.tree.root,
-                run.end.arguments, run.tree.proof(LAST_LEAF), value=ETHER,
-            )  # fmt: skip
-        opened = self.send(honest, "open_inner", game, "open_inner", match_id, 0, 0)
+        self.join_inner(self.liar, match_id, 0, lie)
+        opened = self.send(honest, "open_inner", game, "open_inner", match_id, number, 0)
         inner_id = game.events_in(opened, "InnerOpened")[0].args["inner_match_id"]
-        trees = runs[0].tree, runs[1].tree
+        trees = lie.tree, right.tree
         self.send(honest, "reveal", game, "reveal", trees[1].children(24, 0))
         j = self.descend(inner_id, trees, "inner match")
         before, siblings = trees[0].leaf(j - 1), trees[0].proof(j - 1)
         self.send(honest, "seal_inner", game, "seal_inner", inner_id, before, siblings)
-        self.send(honest, "step: store", game, "step", inner_id, runs[1].witness(j))
-        assert not game.call("inner_of", match_id, 0, 0)["live"]
+        self.send(honest, f"step: {kind}", game, "step", inner_id, right.witness(j))
+        assert not game.call("inner_of", match_id, 0, number)["live"]

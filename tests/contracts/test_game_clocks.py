@@ -149,6 +149,22 @@ def test_what_was_revealed_before_a_match_costs_nothing_in_it(world: World) -> N
     assert (at.height, at.used_0, at.used_1) == (0, 0, 400)
 
 
+def test_clocks_never_go_back_to_a_reveal_before_the_match(world: World) -> None:
+    """Both paths known beforehand: the leaves are reached as of the match's beginning."""
+    lie = claim_tree(LIES[0])
+    for tree in (TRUE_TREE, lie):
+        for height in (12, 9, 6, 3):
+            world.game.reveal(tree.children(height, 0))
+    wait(500)
+    _, match_id = _opened(world, TRUE_TREE, lie)
+    joined = now()
+    wait(500)
+    _advance_all(world, match_id, (TRUE_TREE, lie), known_only=True)
+    at = world.game.match_of(match_id)
+    assert (at.height, at.since, at.sealed_at) == (0, joined, joined)
+    assert (at.used_0, at.used_1) == (0, 0)
+
+
 # --- who calls, and when --------------------------------------------------------------------------
 
 
@@ -175,9 +191,7 @@ def test_who_advances_and_when_changes_nothing(world: World, rng: random.Random)
     assert len(outcomes) == 1, outcomes
 
 
-def _advance_all(
-    world: World, match_id: bytes, trees: Sequence[Tree], *, known_only: bool
-) -> None:
+def _advance_all(world: World, match_id: bytes, trees: Sequence[Tree], *, known_only: bool) -> None:
     while (at := world.game.match_of(match_id)).height:
         if known_only and not all(world.game.revealed_at(n) for n in (at.node_0, at.node_1)):
             return

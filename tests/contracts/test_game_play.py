@@ -62,7 +62,9 @@ def _statuses(world: World, batch: int) -> list[int]:
 def _dispute(world: World, message: int, step: int, *, liar_first: bool) -> None:
     """A liar about one instruction of one message, and one honest party; who is right wins all."""
     system = world.system
-    honest, liar = (system.alice, system.operator) if liar_first else (system.operator, system.mallory)
+    honest, liar = (
+        (system.alice, system.operator) if liar_first else (system.operator, system.mallory)
+    )
     lie_counts = _lie_from(message)
     trees = {honest: claim_tree(TRUTH), liar: claim_tree(lie_counts)}
     first, second = (liar, honest) if liar_first else (honest, liar)
@@ -79,8 +81,7 @@ def _dispute(world: World, message: int, step: int, *, liar_first: bool) -> None
     }
     assert runs[honest].image_root == image_root(TRUTH[message])
     inners = tuple(
-        world.join_inner(match_id, side, runs[who], who)
-        for side, who in enumerate((first, second))
+        world.join_inner(match_id, side, runs[who], who) for side, who in enumerate((first, second))
     )
     before = world.anchor.bond_of(system.operator)
     world.fight(match_id, (inners[0], inners[1]), honest)

@@ -383,9 +383,7 @@ def test_ether_that_comes_unasked_is_refused(world: World) -> None:
     data = world.game.reveal.prepare_calldata(EIGHT)
     for payload in (b"", data):
         with pytest.raises(eth.exceptions.Revert):
-            boa.env.raw_call(
-                world.game.address, data=payload, value=1, sender=world.system.alice
-            )
+            boa.env.raw_call(world.game.address, data=payload, value=1, sender=world.system.alice)
     boa.env.raw_call(world.game.address, data=data, sender=world.system.alice)
 
 
