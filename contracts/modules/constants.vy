@@ -48,6 +48,9 @@ PRICE_FRESH_MS: constant(uint256) = 30000
 # ms: no new risk is taken on a mark older than this
 MARK_STALE_MS: constant(uint256) = 60000
 
+# ms: a day without a price: positions of those who leave are settled at the last mark
+MARK_ABANDONED_MS: constant(uint256) = 86400000
+
 # ms: signer clocks may run ahead of the sequencer's by this much
 PRICE_AHEAD_MAX_MS: constant(uint256) = 2000
 
@@ -287,3 +290,16 @@ KIND_FORCED_CANCEL: constant(uint256) = 146
 FORCED_CANCEL_BYTES: constant(uint256) = 22
 FORCED_CANCEL_AT_OWNER: constant(uint256) = 1
 FORCED_CANCEL_AT_SUBACCOUNT: constant(uint256) = 21
+
+# FORCED_CLOSE: an owner closes every position of an account through L1
+KIND_FORCED_CLOSE: constant(uint256) = 147
+FORCED_CLOSE_BYTES: constant(uint256) = 22
+FORCED_CLOSE_AT_OWNER: constant(uint256) = 1
+FORCED_CLOSE_AT_SUBACCOUNT: constant(uint256) = 21
+
+# FORCED_REVOKE: an owner revokes a session key through L1
+KIND_FORCED_REVOKE: constant(uint256) = 148
+FORCED_REVOKE_BYTES: constant(uint256) = 23
+FORCED_REVOKE_AT_OWNER: constant(uint256) = 1
+FORCED_REVOKE_AT_SUBACCOUNT: constant(uint256) = 21
+FORCED_REVOKE_AT_SLOT: constant(uint256) = 22

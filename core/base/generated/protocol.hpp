@@ -39,6 +39,8 @@ inline constexpr int64_t kFundingPeriodMs = 28'800'000;
 inline constexpr int64_t kPriceFreshMs = 30'000;
 // ms: no new risk is taken on a mark older than this
 inline constexpr int64_t kMarkStaleMs = 60'000;
+// ms: a day without a price: positions of those who leave are settled at the last mark
+inline constexpr int64_t kMarkAbandonedMs = 86'400'000;
 // ms: signer clocks may run ahead of the sequencer's by this much
 inline constexpr int64_t kPriceAheadMaxMs = 2'000;
 // keys: key 0 is the owner, three session keys
@@ -225,6 +227,8 @@ enum class Code : uint32_t {
   kAccountTableFull = 66,
   // the venue holds as much of this asset as it may
   kAssetCap = 67,
+  // the account is being closed through L1 and places no orders
+  kAccountLeaving = 68,
   // no such price signer
   kSignerUnknown = 80,
   // the number of entries is zero or too large
@@ -263,6 +267,8 @@ enum class Kind : uint8_t {
   kDeposit = 0x90,  // inbox: the vault has received collateral
   kForcedWithdraw = 0x91,  // inbox: an owner withdraws through L1
   kForcedCancel = 0x92,  // inbox: an owner cancels all orders of an account through L1
+  kForcedClose = 0x93,  // inbox: an owner closes every position of an account through L1
+  kForcedRevoke = 0x94,  // inbox: an owner revokes a session key through L1
 };
 
 enum class Side : uint8_t {
@@ -305,10 +311,15 @@ enum class EventKind : uint8_t {
   kTakenOver = 24,
   kCollateralTaken = 25,
   kShortfall = 26,
+  kAccountLeaving = 27,
+  kClosing = 28,
+  kDeleveraged = 29,
   kAssetListed = 30,
   kInstrumentListed = 31,
   kSignersSet = 32,
   kConfigured = 33,
+  kAccountLeft = 40,
+  kHaircut = 41,
 };
 
 enum class CancelReason : uint8_t {
@@ -323,6 +334,7 @@ enum class CancelReason : uint8_t {
 inline constexpr uint8_t kFillFlagTakerSells = 1;
 inline constexpr uint8_t kFillFlagLiquidation = 2;
 inline constexpr uint8_t kFillFlagHouseUnwind = 4;
+inline constexpr uint8_t kFillFlagForcedClose = 8;
 
 // One record for every kind of event.
 struct Event {
@@ -720,6 +732,30 @@ struct ForcedCancelWire {
   static constexpr uint32_t kOwnerSize = 20;
   static constexpr uint32_t kSubaccount = 21;
   static constexpr uint32_t kSubaccountSize = 1;
+};
+
+// an owner closes every position of an account through L1 (inbox)
+struct ForcedCloseWire {
+  static constexpr Kind kKind = Kind::kForcedClose;
+  static constexpr bool kFromInbox = true;
+  static constexpr uint32_t kSize = 22;
+  static constexpr uint32_t kOwner = 1;
+  static constexpr uint32_t kOwnerSize = 20;
+  static constexpr uint32_t kSubaccount = 21;
+  static constexpr uint32_t kSubaccountSize = 1;
+};
+
+// an owner revokes a session key through L1 (inbox)
+struct ForcedRevokeWire {
+  static constexpr Kind kKind = Kind::kForcedRevoke;
+  static constexpr bool kFromInbox = true;
+  static constexpr uint32_t kSize = 23;
+  static constexpr uint32_t kOwner = 1;
+  static constexpr uint32_t kOwnerSize = 20;
+  static constexpr uint32_t kSubaccount = 21;
+  static constexpr uint32_t kSubaccountSize = 1;
+  static constexpr uint32_t kSlot = 22;
+  static constexpr uint32_t kSlotSize = 1;
 };
 
 }  // namespace provenue

@@ -217,7 +217,8 @@ struct AccountRecord {
   uint32_t bucket_right;
   uint32_t order_head;
   uint32_t order_tail;
-  std::array<uint32_t, 5> pad;
+  uint32_t leaving;
+  std::array<uint32_t, 4> pad;
 };
 static_assert(sizeof(AccountRecord) == 64);
 static_assert(offsetof(AccountRecord, owner) == 0);
@@ -229,7 +230,8 @@ static_assert(offsetof(AccountRecord, bucket_left) == 28);
 static_assert(offsetof(AccountRecord, bucket_right) == 32);
 static_assert(offsetof(AccountRecord, order_head) == 36);
 static_assert(offsetof(AccountRecord, order_tail) == 40);
-static_assert(offsetof(AccountRecord, pad) == 44);
+static_assert(offsetof(AccountRecord, leaving) == 44);
+static_assert(offsetof(AccountRecord, pad) == 48);
 static_assert(std::is_standard_layout_v<AccountRecord>);
 static_assert(std::is_trivially_copyable_v<AccountRecord>);
 static_assert(std::has_unique_object_representations_v<AccountRecord>);  // P9
@@ -376,6 +378,41 @@ static_assert(std::is_standard_layout_v<NodeRecord>);
 static_assert(std::is_trivially_copyable_v<NodeRecord>);
 static_assert(std::has_unique_object_representations_v<NodeRecord>);  // P9
 
+// scan: of the account that is being closed against the other side (12.5); all zero when none is
+// under way
+struct ScanRecord {
+  uint32_t account_plus_1;
+  uint32_t instrument_plus_1;
+  uint32_t next;
+  uint32_t remaining;
+  uint32_t ranked;
+  std::array<uint32_t, 3> pad;
+};
+static_assert(sizeof(ScanRecord) == 32);
+static_assert(offsetof(ScanRecord, account_plus_1) == 0);
+static_assert(offsetof(ScanRecord, instrument_plus_1) == 4);
+static_assert(offsetof(ScanRecord, next) == 8);
+static_assert(offsetof(ScanRecord, remaining) == 12);
+static_assert(offsetof(ScanRecord, ranked) == 16);
+static_assert(offsetof(ScanRecord, pad) == 20);
+static_assert(std::is_standard_layout_v<ScanRecord>);
+static_assert(std::is_trivially_copyable_v<ScanRecord>);
+static_assert(std::has_unique_object_representations_v<ScanRecord>);  // P9
+
+// scan_ranks: the best candidates so far, best first; zero behind `ranked`
+struct ScanRankRecord {
+  int64_t score_ppm;
+  uint32_t account;
+  std::array<uint32_t, 5> pad;
+};
+static_assert(sizeof(ScanRankRecord) == 32);
+static_assert(offsetof(ScanRankRecord, score_ppm) == 0);
+static_assert(offsetof(ScanRankRecord, account) == 8);
+static_assert(offsetof(ScanRankRecord, pad) == 12);
+static_assert(std::is_standard_layout_v<ScanRankRecord>);
+static_assert(std::is_trivially_copyable_v<ScanRankRecord>);
+static_assert(std::has_unique_object_representations_v<ScanRankRecord>);  // P9
+
 // balances: row account * assets_max + asset; plain i64 array, so that four balances share a leaf
 // (array of int64_t)
 // house_positions: the house may hold every instrument; same record (PositionRecord)
@@ -438,7 +475,11 @@ inline constexpr uint64_t kLevelsOffset = 0xf000;
 inline constexpr uint32_t kLevelsCount = 20;
 inline constexpr uint64_t kNodesOffset = 0x10000;
 inline constexpr uint32_t kNodesCount = 88;
-inline constexpr uint64_t kImageBytes = 0x17000;
+inline constexpr uint64_t kScanOffset = 0x17000;
+inline constexpr uint32_t kScanCount = 1;
+inline constexpr uint64_t kScanRanksOffset = 0x18000;
+inline constexpr uint32_t kScanRanksCount = 4;
+inline constexpr uint64_t kImageBytes = 0x19000;
 }  // namespace preset_minimal
 
 namespace preset_dev {
@@ -499,7 +540,11 @@ inline constexpr uint64_t kLevelsOffset = 0x4e9000;
 inline constexpr uint32_t kLevelsCount = 32'768;
 inline constexpr uint64_t kNodesOffset = 0x5e9000;
 inline constexpr uint32_t kNodesCount = 131'104;
-inline constexpr uint64_t kImageBytes = 0x29ec000;
+inline constexpr uint64_t kScanOffset = 0x29ec000;
+inline constexpr uint32_t kScanCount = 1;
+inline constexpr uint64_t kScanRanksOffset = 0x29ed000;
+inline constexpr uint32_t kScanRanksCount = 32;
+inline constexpr uint64_t kImageBytes = 0x29ee000;
 }  // namespace preset_dev
 
 namespace preset_main {
@@ -560,7 +605,11 @@ inline constexpr uint64_t kLevelsOffset = 0xfc13000;
 inline constexpr uint32_t kLevelsCount = 262'144;
 inline constexpr uint64_t kNodesOffset = 0x10413000;
 inline constexpr uint32_t kNodesCount = 1'048'832;
-inline constexpr uint64_t kImageBytes = 0x22425000;
+inline constexpr uint64_t kScanOffset = 0x22425000;
+inline constexpr uint32_t kScanCount = 1;
+inline constexpr uint64_t kScanRanksOffset = 0x22426000;
+inline constexpr uint32_t kScanRanksCount = 32;
+inline constexpr uint64_t kImageBytes = 0x22427000;
 }  // namespace preset_main
 
 }  // namespace provenue

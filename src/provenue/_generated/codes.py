@@ -66,6 +66,7 @@ class Code(IntEnum):
     DEPOSIT_TOO_SMALL = 65, "opening an account needs a larger deposit"
     ACCOUNT_TABLE_FULL = 66, "no account is free"
     ASSET_CAP = 67, "the venue holds as much of this asset as it may"
+    ACCOUNT_LEAVING = 68, "the account is being closed through L1 and places no orders"
     SIGNER_UNKNOWN = 80, "no such price signer"
     BAD_COUNT = 81, "the number of entries is zero or too large"
     FEED_UNKNOWN = 82, "no such feed"

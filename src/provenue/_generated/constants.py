@@ -39,6 +39,8 @@ FUNDING_PERIOD_MS: Final = 28_800_000
 PRICE_FRESH_MS: Final = 30_000
 # unit ms; no new risk is taken on a mark older than this
 MARK_STALE_MS: Final = 60_000
+# unit ms; a day without a price: positions of those who leave are settled at the last mark
+MARK_ABANDONED_MS: Final = 86_400_000
 # unit ms; signer clocks may run ahead of the sequencer's by this much
 PRICE_AHEAD_MAX_MS: Final = 2_000
 # unit keys; key 0 is the owner, three session keys

@@ -138,7 +138,8 @@ TABLES: Final[dict[str, TableFormat]] = {
             ("bucket_right", "<u4"),
             ("order_head", "<u4"),
             ("order_tail", "<u4"),
-            ("pad", "<u4", (5,)),
+            ("leaving", "<u4"),
+            ("pad", "<u4", (4,)),
         ),
     ),
     "account_buckets": TableFormat(
@@ -236,6 +237,25 @@ TABLES: Final[dict[str, TableFormat]] = {
             ("children", "<u4", (64,)),
         ),
     ),
+    "scan": TableFormat(
+        "scan", "ScanRecord", 32, "of the account that is being closed against the other side (12.5); all zero when none is under way",
+        (
+            ("account_plus_1", "<u4"),
+            ("instrument_plus_1", "<u4"),
+            ("next", "<u4"),
+            ("remaining", "<u4"),
+            ("ranked", "<u4"),
+            ("pad", "<u4", (3,)),
+        ),
+    ),
+    "scan_ranks": TableFormat(
+        "scan_ranks", "ScanRankRecord", 32, "the best candidates so far, best first; zero behind `ranked`",
+        (
+            ("score_ppm", "<i8"),
+            ("account", "<u4"),
+            ("pad", "<u4", (5,)),
+        ),
+    ),
 }
 
 # (offset in bytes, number of records) of each table, by preset.
@@ -258,6 +278,8 @@ PLACES: Final[dict[str, dict[str, tuple[int, int]]]] = {
         "orders": (0xe000, 40),
         "levels": (0xf000, 20),
         "nodes": (0x10000, 88),
+        "scan": (0x17000, 1),
+        "scan_ranks": (0x18000, 4),
     },
     "dev": {
         "globals": (0x0, 1),
@@ -277,6 +299,8 @@ PLACES: Final[dict[str, dict[str, tuple[int, int]]]] = {
         "orders": (0xe9000, 65_536),
         "levels": (0x4e9000, 32_768),
         "nodes": (0x5e9000, 131_104),
+        "scan": (0x29ec000, 1),
+        "scan_ranks": (0x29ed000, 32),
     },
     "main": {
         "globals": (0x0, 1),
@@ -296,11 +320,13 @@ PLACES: Final[dict[str, dict[str, tuple[int, int]]]] = {
         "orders": (0xbc13000, 0x100000),
         "levels": (0xfc13000, 262_144),
         "nodes": (0x10413000, 1_048_832),
+        "scan": (0x22425000, 1),
+        "scan_ranks": (0x22426000, 32),
     },
 }
 
 IMAGE_BYTES: Final[dict[str, int]] = {
-    "minimal": 0x17000,
-    "dev": 0x29ec000,
-    "main": 0x22425000,
+    "minimal": 0x19000,
+    "dev": 0x29ee000,
+    "main": 0x22427000,
 }

@@ -29,6 +29,8 @@ class Kind(IntEnum):
     DEPOSIT = 0x90  # inbox: the vault has received collateral
     FORCED_WITHDRAW = 0x91  # inbox: an owner withdraws through L1
     FORCED_CANCEL = 0x92  # inbox: an owner cancels all orders of an account through L1
+    FORCED_CLOSE = 0x93  # inbox: an owner closes every position of an account through L1
+    FORCED_REVOKE = 0x94  # inbox: an owner revokes a session key through L1
 
 
 class Side(IntEnum):
@@ -85,10 +87,15 @@ class EventKind(IntEnum):
     TAKEN_OVER = 24
     COLLATERAL_TAKEN = 25
     SHORTFALL = 26
+    ACCOUNT_LEAVING = 27
+    CLOSING = 28
+    DELEVERAGED = 29
     ASSET_LISTED = 30
     INSTRUMENT_LISTED = 31
     SIGNERS_SET = 32
     CONFIGURED = 33
+    ACCOUNT_LEFT = 40
+    HAIRCUT = 41
 
 
 class CancelReason(IntEnum):
@@ -108,6 +115,7 @@ class FillFlag(IntFlag):
     TAKER_SELLS = 1
     LIQUIDATION = 2
     HOUSE_UNWIND = 4
+    FORCED_CLOSE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +321,23 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
         (
             Field("owner", "b20", 1, 20),
             Field("subaccount", "u8", 21, 1),
+        ),
+    ),
+    Kind.FORCED_CLOSE: MessageFormat(
+        Kind.FORCED_CLOSE, "inbox", "an owner closes every position of an account through L1", 22,
+        None,
+        (
+            Field("owner", "b20", 1, 20),
+            Field("subaccount", "u8", 21, 1),
+        ),
+    ),
+    Kind.FORCED_REVOKE: MessageFormat(
+        Kind.FORCED_REVOKE, "inbox", "an owner revokes a session key through L1", 23,
+        None,
+        (
+            Field("owner", "b20", 1, 20),
+            Field("subaccount", "u8", 21, 1),
+            Field("slot", "u8", 22, 1),
         ),
     ),
 }

@@ -41,6 +41,8 @@ FUNDING_PERIOD_MS: Final = 28_800_000
 PRICE_FRESH_MS: Final = 30_000
 # unit ms; no new risk is taken on a mark older than this
 MARK_STALE_MS: Final = 60_000
+# unit ms; a day without a price: positions of those who leave are settled at the last mark
+MARK_ABANDONED_MS: Final = 86_400_000
 # unit ms; signer clocks may run ahead of the sequencer's by this much
 PRICE_AHEAD_MAX_MS: Final = 2_000
 # unit keys; key 0 is the owner, three session keys
@@ -267,6 +269,7 @@ class Code(IntEnum):
     DEPOSIT_TOO_SMALL = 65, "opening an account needs a larger deposit"
     ACCOUNT_TABLE_FULL = 66, "no account is free"
     ASSET_CAP = 67, "the venue holds as much of this asset as it may"
+    ACCOUNT_LEAVING = 68, "the account is being closed through L1 and places no orders"
     SIGNER_UNKNOWN = 80, "no such price signer"
     BAD_COUNT = 81, "the number of entries is zero or too large"
     FEED_UNKNOWN = 82, "no such feed"
@@ -297,6 +300,8 @@ class Kind(IntEnum):
     DEPOSIT = 0x90  # inbox: the vault has received collateral
     FORCED_WITHDRAW = 0x91  # inbox: an owner withdraws through L1
     FORCED_CANCEL = 0x92  # inbox: an owner cancels all orders of an account through L1
+    FORCED_CLOSE = 0x93  # inbox: an owner closes every position of an account through L1
+    FORCED_REVOKE = 0x94  # inbox: an owner revokes a session key through L1
 
 
 class Side(IntEnum):
@@ -353,10 +358,15 @@ class EventKind(IntEnum):
     TAKEN_OVER = 24
     COLLATERAL_TAKEN = 25
     SHORTFALL = 26
+    ACCOUNT_LEAVING = 27
+    CLOSING = 28
+    DELEVERAGED = 29
     ASSET_LISTED = 30
     INSTRUMENT_LISTED = 31
     SIGNERS_SET = 32
     CONFIGURED = 33
+    ACCOUNT_LEFT = 40
+    HAIRCUT = 41
 
 
 class CancelReason(IntEnum):
@@ -376,6 +386,7 @@ class FillFlag(IntFlag):
     TAKER_SELLS = 1
     LIQUIDATION = 2
     HOUSE_UNWIND = 4
+    FORCED_CLOSE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -581,6 +592,23 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
         (
             Field("owner", "b20", 1, 20),
             Field("subaccount", "u8", 21, 1),
+        ),
+    ),
+    Kind.FORCED_CLOSE: MessageFormat(
+        Kind.FORCED_CLOSE, "inbox", "an owner closes every position of an account through L1", 22,
+        None,
+        (
+            Field("owner", "b20", 1, 20),
+            Field("subaccount", "u8", 21, 1),
+        ),
+    ),
+    Kind.FORCED_REVOKE: MessageFormat(
+        Kind.FORCED_REVOKE, "inbox", "an owner revokes a session key through L1", 23,
+        None,
+        (
+            Field("owner", "b20", 1, 20),
+            Field("subaccount", "u8", 21, 1),
+            Field("slot", "u8", 22, 1),
         ),
     ),
 }

@@ -19,6 +19,8 @@ __all__ = [
     "Continue",
     "Deposit",
     "ForcedCancel",
+    "ForcedClose",
+    "ForcedRevoke",
     "ForcedWithdraw",
     "Genesis",
     "ListAsset",
@@ -247,6 +249,25 @@ class ForcedCancel(Message, frozen=True, kw_only=True):
     subaccount: int
 
 
+class ForcedClose(Message, frozen=True, kw_only=True):
+    """An owner closes every position of an account through L1."""
+
+    KIND: ClassVar[Kind] = Kind.FORCED_CLOSE
+
+    owner: bytes
+    subaccount: int
+
+
+class ForcedRevoke(Message, frozen=True, kw_only=True):
+    """An owner revokes a session key through L1."""
+
+    KIND: ClassVar[Kind] = Kind.FORCED_REVOKE
+
+    owner: bytes
+    subaccount: int
+    slot: int
+
+
 # What an account's key signs.
 Action: TypeAlias = (
     Place
@@ -281,6 +302,8 @@ AnyMessage: TypeAlias = (
     | Deposit
     | ForcedWithdraw
     | ForcedCancel
+    | ForcedClose
+    | ForcedRevoke
 )
 
 CLASSES: Final[dict[Kind, type[Message]]] = {
@@ -299,4 +322,6 @@ CLASSES: Final[dict[Kind, type[Message]]] = {
     Kind.DEPOSIT: Deposit,
     Kind.FORCED_WITHDRAW: ForcedWithdraw,
     Kind.FORCED_CANCEL: ForcedCancel,
+    Kind.FORCED_CLOSE: ForcedClose,
+    Kind.FORCED_REVOKE: ForcedRevoke,
 }
