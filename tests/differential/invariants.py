@@ -50,7 +50,7 @@ class Ledger:
 
     def balances(self, asset: int) -> list[int]:
         """Of every account, the house first."""
-        return [int(account[5 + asset]) for account in self.accounts]
+        return [int(account[6 + asset]) for account in self.accounts]
 
     @property
     def has_pending_taker(self) -> bool:
@@ -124,7 +124,7 @@ def check_balances(ledger: Ledger, assets_max: int) -> None:
             reserve[row[0], base] += row[6] * units_per_lot
     for account in ledger.accounts:
         for asset in range(1, assets_max):
-            have, need = int(account[5 + asset]), reserve[int(account[0]), asset]
+            have, need = int(account[6 + asset]), reserve[int(account[0]), asset]
             assert have >= need, f"account {account[0]} asset {asset}: {have} below reserve {need}"
 
 
@@ -134,7 +134,7 @@ def check_lists(ledger: Ledger, assets_max: int) -> None:
     for id_, order in ledger.orders.items():
         of_account[order[1]].add(id_)
     for account in ledger.accounts:
-        ids = [int(x) for x in account[5 + assets_max :]]
+        ids = [int(x) for x in account[6 + assets_max :]]
         assert len(ids) == len(set(ids)) == int(account[4])
         assert set(ids) == of_account[int(account[0])], f"account {account[0]}: orders {ids}"
 

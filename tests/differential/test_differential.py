@@ -162,7 +162,7 @@ def test_a_single_difference_is_found_and_minimised(what: str, lie: Lie) -> None
 @pytest.mark.parametrize(
     ("line", "change", "names"),
     [
-        ("U", lambda f: [*f[:5], str(int(f[5]) + 1), *f[6:]], "P5"),
+        ("U", lambda f: [*f[:6], str(int(f[6]) + 1), *f[7:]], "P5"),
         ("R", lambda f: [*f[:2], str(int(f[2]) + 1), *f[3:]], "P5"),
         ("O", lambda f: [*f[:6], "0", *f[7:]], "P7"),
         ("R", lambda f: [*f[:5], str(int(f[5]) + 1), *f[6:]], "open sums"),

@@ -39,7 +39,7 @@ def _books(engine: Engine, dump: str) -> None:
 
 def _accounts(engine: Engine, dump: str) -> None:
     keys = {(int(f[0]), int(f[1])): f[2:] for f in _lines(dump, "K")}
-    for index, generation, owner, subaccount, count, *rest in _lines(dump, "U"):
+    for index, generation, owner, subaccount, count, _leaving, *rest in _lines(dump, "U"):
         view = engine.account(int(index))
         assert view is not None
         assert view["account_id"] == int(generation) << 32 | int(index)

@@ -64,8 +64,7 @@ def test_the_waterfall_orders_then_book_then_house(venue: Venue) -> None:
     assert (taken[2].account, taken[2].size) == (long.index, 2_610_000)
     assert (taken[2].value, taken[2].extra) == (0, 0)
     assert (long.quote, long.row()) == (0, [])
-    house = venue.line("U", 0)
-    assert int(house[5]) == 180_000 + 2_610_000
+    assert venue.house_balance() == 180_000 + 2_610_000
     assert [row[2:4] for row in venue.lines("R") if row[0] == "0"] == [["600", "-55800000"]]
     venue.finish()
 
@@ -81,7 +80,7 @@ def test_a_liquidation_stops_at_the_bankruptcy_price(venue: Venue, bid: int, is_
     assert bool(_of(events, EventKind.TAKEN_OVER)) != is_hit
     assert _of(events, EventKind.SHORTFALL) == []
     assert long.quote == (10_990_000 - 10 * USD - 90 * USD * 5_000 // 10**6 if is_hit else 0)
-    assert int(venue.line("U", 0)[5]) == (450_000 if is_hit else 2_990_000)
+    assert venue.house_balance() == (450_000 if is_hit else 2_990_000)
     check_dump(venue.engine.dump(), 3)
 
 
@@ -111,8 +110,8 @@ def test_a_bankrupt_account_gives_collateral_and_the_house_pays_the_rest(venue: 
     shortfall = _of(events, EventKind.SHORTFALL)[0]
     assert (shortfall.account, shortfall.value) == (long.index, 3_245_000)
     assert (long.quote, long.balance(1), long.row()) == (0, 0, [])
-    house = venue.line("U", 0)
-    assert [int(x) for x in house[5:7]] == [-765_000 - 3_245_000 + 60_000, 10**6]
+    house = [venue.house_balance(asset) for asset in (0, 1)]
+    assert house == [-765_000 - 3_245_000 + 60_000, 10**6]
     assert venue.line("A", 0)[9] == "0"  # the fees went first
     check_dump(venue.engine.dump(), 3)
 
@@ -127,7 +126,7 @@ def test_fees_cover_a_shortfall_and_no_more(venue: Venue) -> None:
     _leveraged(venue)
     events = venue.price({0: 85})
     assert _of(events, EventKind.SHORTFALL)[0].value == 4_010_000
-    assert (int(venue.line("U", 0)[5]), venue.line("A", 0)[9]) == (0, "850000")
+    assert (venue.house_balance(), venue.line("A", 0)[9]) == (0, "850000")
     check_dump(venue.engine.dump(), 3)
 
 
@@ -135,7 +134,7 @@ def test_the_house_pays_before_the_fees_do(venue: Venue) -> None:
     """A penalty of 2.99 is in hand; of the shortfall of 4.01 the fees pay only 1.02."""
     _leveraged(venue)
     venue.price({0: 92})
-    assert int(venue.line("U", 0)[5]) == 2_990_000
+    assert venue.house_balance() == 2_990_000
     one, two = venue.trader(1_000), venue.trader(1_000)
     for seller, buyer in ((one, two), (two, one)):
         seller.order(SELL, 100, 40_000)
@@ -148,7 +147,7 @@ def test_the_house_pays_before_the_fees_do(venue: Venue) -> None:
     events = venue.price({0: 77})
     shortfall = 15 * USD - (11 * USD - 9_200)
     assert [e.value for e in _of(events, EventKind.SHORTFALL)] == [shortfall]
-    assert int(venue.line("U", 0)[5]) == 0
+    assert venue.house_balance() == 0
     assert int(venue.line("A", 0)[9]) == fees + paid - (shortfall - 2_990_000)
 
 
@@ -161,7 +160,7 @@ def test_the_house_works_its_position_out_at_the_mark_or_better(venue: Venue, si
     crash, worse, better = (85, 84, 85) if side == BUY else (115, 116, 115)
     venue.price({0: crash})
     assert venue.line("R", 0)[1:3] == ["1", "1000" if side == BUY else "-1000"]
-    in_debt = int(venue.line("U", 0)[5])
+    in_debt = venue.house_balance()
     assert in_debt == -4_010_000 + 60_000
     mark_units = 84_500_000 if side == BUY else 115_500_000
     maker = venue.trader(1_000)
@@ -175,7 +174,7 @@ def test_the_house_works_its_position_out_at_the_mark_or_better(venue: Venue, si
     assert fills[0].reason == flag | FillFlag.HOUSE_UNWIND
     assert _of(events, EventKind.LIQUIDATED) == []
     assert venue.line("R", 0)[2] == ("400" if side == BUY else "-400")
-    assert int(venue.line("U", 0)[5]) == in_debt  # taken over and given away at the same price
+    assert venue.house_balance() == in_debt  # taken over and given away at the same price
 
 
 def _publish_units(venue: Venue, mark_units: int) -> list[Event]:
@@ -227,7 +226,7 @@ def test_a_negative_quote_balance_without_a_position_is_swept(venue: Venue) -> N
     assert _of(events, EventKind.LIQUIDATED) == []
     assert (trader.quote, trader.balance(1)) == (0, 0)
     fees = 5_000 + 25_000 + 4_850 + 24_250
-    assert int(venue.line("U", 0)[5]) == fees - debt
+    assert venue.house_balance() == fees - debt
 
 
 @pytest.mark.parametrize("accounts", [1, 2, 3, 5, 11])

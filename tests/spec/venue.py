@@ -100,12 +100,12 @@ class Trader:
 
     def balance(self, asset: int) -> int:
         """Of the account, from the dump."""
-        return int(self.venue.line("U", self.index)[5 + asset])
+        return int(self.venue.line("U", self.index)[6 + asset])
 
     @property
     def open_ids(self) -> list[int]:
         """Its orders, oldest first."""
-        return [int(x) for x in self.venue.line("U", self.index)[8:]]
+        return [int(x) for x in self.venue.line("U", self.index)[9:]]
 
     def row(self, instrument: int = 1) -> list[int]:
         """size, cash leg, funding index, open buy/sell lots, open buy/sell units; [] if none."""
@@ -241,6 +241,10 @@ class Venue:
         return trader
 
     # --- the dump --------------------------------------------------------------------------------
+
+    def house_balance(self, asset: int = 0) -> int:
+        """Of the insurance fund."""
+        return int(self.line("U", 0)[6 + asset])
 
     def lines(self, letter: str) -> list[list[str]]:
         """The fields of all lines of a kind."""

@@ -20,7 +20,7 @@ from provenue.spec.messages import digest
 from provenue.spec.notation import Reject
 from provenue.spec.state import HOUSE, ZERO_ADDRESS, Account, Key, State
 
-__all__ = ["authorise", "burn_nonce", "is_signed_by", "set_key"]
+__all__ = ["authorise", "burn_nonce", "clear_key", "is_signed_by", "set_key"]
 
 _SCOPES = {
     Kind.PLACE: SCOPE_TRADE,
@@ -109,11 +109,20 @@ def set_key(state: State, account: Account, action: SimpleNamespace) -> None:
         raise Reject(Code.BAD_SCOPE)
 
     # UPDATE: the nonce window stays, so an old action of the slot can never run again
+    if action.key_address == ZERO_ADDRESS:
+        return clear_key(state, account, action.slot)
     key = account.keys[action.slot]
-    revoked = action.key_address == ZERO_ADDRESS
     key.address = action.key_address
-    key.scope = 0 if revoked else action.scope
-    key.expires_at_ms = 0 if revoked else action.key_expires_at_ms
+    key.scope = action.scope
+    key.expires_at_ms = action.key_expires_at_ms
 
     # EMIT
     state.emit(EventKind.KEY_SET, account=account.index, extra=action.slot, value=key.scope)
+    return None
+
+
+def clear_key(state: State, account: Account, slot: int) -> None:
+    """2.6 with address zero: the key may do nothing any more; its nonces stay used."""
+    key = account.keys[slot]
+    key.address, key.scope, key.expires_at_ms = ZERO_ADDRESS, 0, 0
+    state.emit(EventKind.KEY_SET, account=account.index, extra=slot)

@@ -1,4 +1,4 @@
-"""Chapter 3.3 to 3.5: opening accounts, deposits, withdrawals, forced actions."""
+"""Chapter 3.3 to 3.5, 12.6, 12.7: opening accounts, deposits, withdrawals, forced actions."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,12 +13,14 @@ from provenue.spec.constants import (
     Code,
     EventKind,
 )
-from provenue.spec.margin import equity, initial_margin, prices_fresh, reserved
+from provenue.spec.margin import equity, initial_margin, prices_fresh, reserved, venue_abandoned
 from provenue.spec.notation import Reject
 from provenue.spec.state import HOUSE, QUOTE, ZERO_ADDRESS, Account, Key, State
 from provenue.spec.withdrawals import issue
 
-__all__ = ["deposit", "forced_cancel", "forced_withdraw", "withdraw"]
+__all__ = [
+    "cancel_by_force", "deposit", "forced_cancel", "forced_withdraw", "named_account", "withdraw",
+]  # fmt: skip
 
 
 def find_account(state: State, owner: bytes, subaccount: int) -> Account | None:
@@ -117,7 +119,10 @@ def _bounce(state: State, m: SimpleNamespace, reason: Code) -> None:
 
 
 def withdraw(state: State, account: Account, m: SimpleNamespace, *, forced: bool = False) -> None:
-    """3.5: never below initial margin, never on stale prices where prices matter (P6)."""
+    """3.5: never below initial margin, never on stale prices where prices matter (P6).
+
+    12.6: a venue without prices lets go by force alone, on the last marks, and pays pro rata.
+    """
     # CHECK
     if m.asset >= state.preset.assets_max or not state.assets[m.asset].listed:
         raise Reject(Code.ASSET_UNKNOWN)
@@ -125,36 +130,91 @@ def withdraw(state: State, account: Account, m: SimpleNamespace, *, forced: bool
         raise Reject(Code.BAD_AMOUNT)
     if m.recipient == ZERO_ADDRESS:
         raise Reject(Code.BAD_RECIPIENT)
-    free, amount = account.balances[m.asset] - reserved(state, account, m.asset), m.amount_units
-    if forced and free > 0:
-        amount = min(amount, free)  # the fill of one lot must not void an exit
-    if free < amount:
+    amount = m.amount_units
+    if forced:
+        amount = _cut(state, account, m.asset, amount)
+    if account.balances[m.asset] - reserved(state, account, m.asset) < amount:
         raise Reject(Code.INSUFFICIENT_BALANCE)
-    if account.rows or account.balances[QUOTE] < 0:
-        if not prices_fresh(state, account):
-            raise Reject(Code.MARK_STALE)
-        balances = list(account.balances)
-        balances[m.asset] -= amount
-        after = replace(account, balances=balances)
-        if equity(state, after) < initial_margin(state, after):
-            raise Reject(Code.MARGIN_INSUFFICIENT)
+    if _needs_margin(account):
+        _check_margin_after(state, account, m.asset, amount, on_last_marks=forced)
+    paid = _paid(state, m.asset, amount, forced=forced)
 
-    # UPDATE
+    # UPDATE: what is not paid was bad debt of the house, and is so no more (P5)
     account.balances[m.asset] -= amount
-    id_ = issue(state, m.asset, amount, m.recipient)
+    state.house.balances[m.asset] += amount - paid
+    id_ = issue(state, m.asset, paid, m.recipient)
 
     # EMIT
     state.emit(
         EventKind.WITHDRAWN,
         reason=int(forced),
         account=account.index,
-        size=amount,
+        size=paid,
         extra=m.asset,
         value=id_,
     )
+    if amount != paid:
+        state.emit(EventKind.HAIRCUT, account=account.index, size=amount - paid)
 
 
-def _named_account(state: State, m: SimpleNamespace) -> Account:
+def _needs_margin(account: Account) -> bool:
+    return bool(account.rows) or account.balances[QUOTE] < 0
+
+
+def _check_margin_after(
+    state: State, account: Account, asset: int, amount: int, *, on_last_marks: bool
+) -> None:
+    """Checks 5 and 6."""
+    if not prices_fresh(state, account) and not (on_last_marks and venue_abandoned(state)):
+        raise Reject(Code.MARK_STALE)
+    balances = list(account.balances)
+    balances[asset] -= amount
+    after = replace(account, balances=balances)
+    if equity(state, after) < initial_margin(state, after):
+        raise Reject(Code.MARGIN_INSUFFICIENT)
+
+
+def _cut(state: State, account: Account, asset: int, amount: int) -> int:
+    """12.7: to what may leave, if that is anything: the fill of one lot must not void an exit."""
+    most = account.balances[asset] - reserved(state, account, asset)
+    if asset == QUOTE:
+        abandoned = venue_abandoned(state)
+        if _needs_margin(account) and (abandoned or prices_fresh(state, account)):
+            most = min(most, equity(state, account) - initial_margin(state, account))
+        if abandoned:
+            most = min(most, sum(_held_and_missing(state)))
+    return min(amount, most) if most > 0 else amount
+
+
+# --- 12.6 pro rata -------------------------------------------------------------------------------
+
+
+def _held_and_missing(state: State) -> tuple[int, int]:
+    """What the vault holds of the quote, and what is missing of it: bad debt beyond the fees."""
+    quote = state.assets[QUOTE]
+    missing = -state.house.balances[QUOTE] - quote.fees_units
+    return quote.applied_units - quote.issued_units, max(0, missing)
+
+
+def _paid(state: State, asset: int, amount: int, *, forced: bool) -> int:
+    """All of it; of an abandoned venue's quote everybody's same share, rounded down (P8)."""
+    if asset != QUOTE or not venue_abandoned(state):
+        return amount
+    held, missing = _held_and_missing(state)
+    if held <= 0 or (not forced and (missing > 0 or amount > held)):
+        raise Reject(Code.INSUFFICIENT_BALANCE)
+    paid = amount * held // (held + missing)
+    if paid <= 0:
+        raise Reject(Code.INSUFFICIENT_BALANCE)
+    assert paid <= held  # an amount is cut to `held + missing` before
+    return paid
+
+
+# --- 3.5 forced ----------------------------------------------------------------------------------
+
+
+def named_account(state: State, m: SimpleNamespace) -> Account:
+    """The open account that an inbox item names."""
     account = find_account(state, m.owner, m.subaccount)
     if account is None:
         raise Reject(Code.ACCOUNT_UNKNOWN)
@@ -166,7 +226,7 @@ def forced_withdraw(state: State, m: SimpleNamespace) -> None:
 
     The remainder of an own taker may still cost what the account has, so it gates the exit.
     """
-    account = _named_account(state, m)
+    account = named_account(state, m)
     if state.pending_taker is not None and state.pending_taker.account == account.index:
         raise Reject(Code.TAKER_PENDING)
     withdraw(state, account, m, forced=True)
@@ -174,7 +234,11 @@ def forced_withdraw(state: State, m: SimpleNamespace) -> None:
 
 def forced_cancel(state: State, m: SimpleNamespace) -> None:
     """3.5: all orders of the account, a pending taker among them."""
-    account = _named_account(state, m)
+    cancel_by_force(state, named_account(state, m))
+
+
+def cancel_by_force(state: State, account: Account) -> None:
+    """3.5, 12.1: oldest first."""
     for order in list(account.orders):
         cancel(state, order, CancelReason.FORCED)
         if order is state.pending_taker:

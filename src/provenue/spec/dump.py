@@ -13,7 +13,9 @@ assert NONCE_WINDOW == 3 * 64
 
 def dump(state: State) -> str:
     """Every line ends in a newline; numbers decimal, bytes hexadecimal."""
-    parts = (_globals, _prices, _assets, _instruments, _books, _orders, _accounts, _keys, _rows)
+    parts = (
+        _globals, _scan, _prices, _assets, _instruments, _books, _orders, _accounts, _keys, _rows,
+    )  # fmt: skip
     return "".join(f"{line}\n" for part in parts for line in part(state))
 
 
@@ -25,6 +27,13 @@ def _globals(state: State) -> Iterator[str]:
         f" {state.levels_live} {state.withdrawal_count} {state.withdrawal_root.hex()}"
         f" {state.domain_separator.hex()}"
     )
+
+
+def _scan(state: State) -> Iterator[str]:
+    if state.scan is not None:
+        x = state.scan
+        head = f"X {x.account} {x.instrument} {x.next} {x.remaining}"
+        yield " ".join([head, *(f"{score}:{account}" for score, account in x.ranks)])
 
 
 def _prices(state: State) -> Iterator[str]:
@@ -80,7 +89,7 @@ def _orders(state: State) -> Iterator[str]:
 def _accounts(state: State) -> Iterator[str]:
     for a in state.accounts:
         ids = [order.id for order in a.orders]
-        tail = " ".join(map(str, [len(ids), *a.balances, *ids]))
+        tail = " ".join(map(str, [len(ids), int(a.leaving), *a.balances, *ids]))
         yield f"U {a.index} {a.generation} {a.owner.hex()} {a.subaccount} {tail}"
 
 

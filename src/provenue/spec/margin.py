@@ -1,6 +1,12 @@
 """Chapter 5.2 to 5.5: pure functions of balances, rows and marks. They change nothing."""
 
-from provenue.spec.constants import FUNDING_SCALE, MARK_STALE_MS, PPM, Side
+from provenue.spec.constants import (
+    FUNDING_SCALE,
+    MARK_ABANDONED_MS,
+    MARK_STALE_MS,
+    PPM,
+    Side,
+)
 from provenue.spec.notation import ceil_div
 from provenue.spec.state import QUOTE, Account, Instrument, Row, State
 
@@ -8,6 +14,7 @@ __all__ = [
     "asset_value",
     "equity",
     "fee_reserve",
+    "feed_abandoned",
     "feed_fresh",
     "funding_due",
     "initial_margin",
@@ -19,6 +26,7 @@ __all__ = [
     "prices_fresh",
     "reserved",
     "row_maintenance",
+    "venue_abandoned",
     "worst_size_lots",
 ]  # fmt: skip
 
@@ -114,6 +122,20 @@ def feed_fresh(state: State, feed: int) -> bool:
     """5.4: no new risk, and no funding, on a mark older than this."""
     f = state.feeds[feed]
     return f.price != 0 and state.now_ms - f.updated_at_ms <= MARK_STALE_MS
+
+
+def feed_abandoned(state: State, feed: int) -> bool:
+    """12.2: it had a price, and nobody has renewed it for so long that nobody will."""
+    f = state.feeds[feed]
+    return f.price != 0 and state.now_ms - f.updated_at_ms > MARK_ABANDONED_MS
+
+
+def venue_abandoned(state: State) -> bool:
+    """12.2: something is listed, and nothing that is has a price that anybody keeps."""
+    feeds = [instrument.feed for instrument in state.instruments if instrument.listed]
+    return bool(feeds) and all(
+        state.feeds[feed].price == 0 or feed_abandoned(state, feed) for feed in feeds
+    )
 
 
 def prices_fresh(state: State, account: Account, *, placing: bool = False) -> bool:

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from provenue.spec import administration, custody, prices, sweep, trading
+from provenue.spec import administration, custody, leaving, prices, sweep, trading
 from provenue.spec.authorisation import authorise, set_key
 from provenue.spec.constants import Code, Kind, MessageFormat
 from provenue.spec.events import Event
@@ -27,6 +27,8 @@ _INBOX = {
     Kind.DEPOSIT: custody.deposit,
     Kind.FORCED_WITHDRAW: custody.forced_withdraw,
     Kind.FORCED_CANCEL: custody.forced_cancel,
+    Kind.FORCED_CLOSE: leaving.forced_close,
+    Kind.FORCED_REVOKE: leaving.forced_revoke,
 }
 
 

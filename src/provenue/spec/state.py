@@ -19,7 +19,7 @@ from provenue.spec.events import Event
 
 __all__ = [
     "HOUSE", "PENDING", "QUOTE", "RESTING", "Account", "Asset", "Feed", "Instrument", "Key",
-    "Order", "Row", "Signer", "SignerPrice", "State",
+    "Order", "Row", "Scan", "Signer", "SignerPrice", "State",
 ]  # fmt: skip
 
 HOUSE = 0  # account 0: the insurance fund
@@ -169,7 +169,10 @@ class Order:
 
 @dataclass(slots=True)
 class Account:
-    """A subaccount of an owner. `orders` oldest first; `rows` by instrument, none that is zero."""
+    """A subaccount of an owner. `orders` oldest first; `rows` by instrument, none that is zero.
+
+    `leaving`: it is being closed through L1 (12.1).
+    """
 
     index: int
     owner: bytes
@@ -179,6 +182,21 @@ class Account:
     keys: list[Key] = field(default_factory=lambda: [Key() for _ in range(KEYS_PER_ACCOUNT)])
     rows: dict[int, Row] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
+    leaving: bool = False
+
+
+@dataclass(slots=True)
+class Scan:
+    """12.5: the search for those against whom a leaving account is closed.
+
+    `next` and `remaining` count accounts; `ranks` are (score in ppm, account), the best first.
+    """
+
+    account: int
+    instrument: int
+    remaining: int
+    next: int = 0
+    ranks: list[tuple[int, int]] = field(default_factory=list)
 
 
 # The orders of one side by price; each list is a queue, oldest first.
@@ -201,6 +219,7 @@ class State:
         self.sweep_remaining = 0
         self.reclaim_next = 0
         self.pending_taker: Order | None = None
+        self.scan: Scan | None = None
         # Withdrawals
         self.withdrawal_count = 0
         self.withdrawal_root = ZERO_WORD

@@ -2,17 +2,17 @@
 
 from provenue.spec.book import cancel, free_row_if_unused, row_for
 from provenue.spec.clearing import change_position, settle_funding
-from provenue.spec.constants import (
-    PRICE_TICKS_MAX,
-    SIZE_LOTS_MAX,
-    CancelReason,
-    EventKind,
-    FillFlag,
-    Side,
+from provenue.spec.closing import (
+    closing_order,
+    closing_side,
+    largest_position,
+    liquidation_limit,
 )
-from provenue.spec.margin import asset_value, equity, is_unsafe, maintenance, row_maintenance
-from provenue.spec.notation import ceil_div, clamp, trunc_div
-from provenue.spec.state import HOUSE, QUOTE, Account, Order, State
+from provenue.spec.constants import CancelReason, EventKind, FillFlag
+from provenue.spec.leaving import drop_scan, visit_leaving
+from provenue.spec.margin import asset_value, equity, is_unsafe, maintenance
+from provenue.spec.notation import clamp, trunc_div
+from provenue.spec.state import HOUSE, QUOTE, Account, State
 from provenue.spec.trading import band_limit, match
 
 __all__ = ["start_sweep", "sweep_part"]
@@ -27,23 +27,31 @@ def start_sweep(state: State) -> None:
 
 
 def sweep_part(state: State) -> None:
-    """As much as one message does: some visits, or one step of liquidation or of the house."""
+    """As much as one message does: some visits, or one step: of liquidation, closing, the house."""
     visits = 0
     while state.sweep_remaining > 0 and visits < state.preset.sweep_accounts_per_message:
         account = state.accounts[state.sweep_next]
         if account.index != HOUSE and _is_exposed(account) and is_unsafe(state, account):
             _liquidation_step(state, account)
             break
-        is_house_step = account.index == HOUSE and _largest_position(state, account) is not None
+        if account.leaving and visit_leaving(state, account):
+            break
+        is_house_step = account.index == HOUSE and largest_position(state, account) is not None
         if is_house_step:
             _house_step(state)
-        state.sweep_next = (state.sweep_next + 1) % state.accounts_used
-        state.sweep_remaining -= 1
+        _advance(state)
         visits += 1
         if is_house_step:
             break
     if state.sweep_remaining == 0:
         state.emit(EventKind.SWEEP_FINISHED, extra=visits)
+
+
+def _advance(state: State) -> None:
+    """A scan (12.5) belongs to the account that the cursor leaves."""
+    drop_scan(state)
+    state.sweep_next = (state.sweep_next + 1) % state.accounts_used
+    state.sweep_remaining -= 1
 
 
 def _is_exposed(account: Account) -> bool:
@@ -59,9 +67,9 @@ def _liquidation_step(state: State, account: Account) -> None:
         for order in list(account.orders):
             cancel(state, order, CancelReason.LIQUIDATION)
         return
-    index = _largest_position(state, account)
+    index = largest_position(state, account)
     if index is not None:
-        order = _closing_order(account, index, _liquidation_limit(state, account, index))
+        order = closing_order(account, index, liquidation_limit(state, account, index))
         state.emit(
             EventKind.LIQUIDATED,
             instrument=index,
@@ -72,51 +80,6 @@ def _liquidation_step(state: State, account: Account) -> None:
         if match(state, order, FillFlag.LIQUIDATION) > 0:
             return
     _takeover(state, account)
-
-
-def _largest_position(state: State, account: Account) -> int | None:
-    """The instrument with the largest maintenance margin, of equals the lowest; None if flat."""
-    largest, largest_margin = None, -1
-    for index, row in sorted(account.rows.items()):
-        if row.size_lots != 0:
-            margin = row_maintenance(state, state.instruments[index], row)
-            if margin > largest_margin:
-                largest, largest_margin = index, margin
-    return largest
-
-
-def _closing_side(size_lots: int) -> Side:
-    return Side.SELL if size_lots > 0 else Side.BUY
-
-
-def _liquidation_limit(state: State, account: Account, index: int) -> int:
-    """Within the band, and not beyond the bankruptcy price: below it others would pay."""
-    instrument = state.instruments[index]
-    size = account.rows[index].size_lots
-    side, mark, tick = _closing_side(size), state.mark(instrument), instrument.tick_size
-    room = max(0, equity(state, account)) * instrument.lots_per_base // abs(size)
-    band = band_limit(state, instrument, side, instrument.liquidation_band_ppm)
-    if side == Side.SELL:
-        return max(band, ceil_div(max(0, mark - room), tick))
-    return min(band, (mark + room) // tick)
-
-
-def _closing_order(account: Account, index: int, limit: int) -> Order:
-    """Of the whole position, as far as one order goes; it takes no slot, its id is 0."""
-    size = account.rows[index].size_lots
-    lots = min(abs(size), SIZE_LOTS_MAX)
-    return Order(
-        slot=0,
-        generation=0,
-        account=account.index,
-        instrument=index,
-        side=_closing_side(size),
-        price_ticks=clamp(limit, 1, PRICE_TICKS_MAX),
-        size_lots=lots,
-        remaining_lots=lots,
-        client_id=0,
-        flags=0,
-    )
 
 
 # --- 6.4 takeover --------------------------------------------------------------------------------
@@ -205,9 +168,9 @@ def _house_step(state: State) -> None:
     At the mark or better, so that nobody is paid for waiting.
     """
     house = state.house
-    index = _largest_position(state, house)
+    index = largest_position(state, house)
     assert index is not None
     instrument = state.instruments[index]
-    side = _closing_side(house.rows[index].size_lots)
+    side = closing_side(house.rows[index].size_lots)
     limit = band_limit(state, instrument, side, 0)
-    match(state, _closing_order(house, index, limit), FillFlag.HOUSE_UNWIND)
+    match(state, closing_order(house, index, limit), FillFlag.HOUSE_UNWIND)

@@ -53,7 +53,8 @@ from provenue.spec.state import HOUSE, PENDING, QUOTE, Account, Instrument, Orde
 __all__ = ["band_limit", "cancel_all", "cancel_one", "continue_taker", "match", "place"]
 
 _TIME_IN_FORCE_BIT = 1 << 4
-_OWNED_BY_RULE = (FillFlag.LIQUIDATION, FillFlag.HOUSE_UNWIND)
+_OWNED_BY_RULE = (FillFlag.LIQUIDATION, FillFlag.HOUSE_UNWIND, FillFlag.FORCED_CLOSE)
+_FEE_TO_HOUSE = (FillFlag.LIQUIDATION, FillFlag.FORCED_CLOSE)
 
 
 # --- 4.1 PLACE -----------------------------------------------------------------------------------
@@ -62,6 +63,8 @@ _OWNED_BY_RULE = (FillFlag.LIQUIDATION, FillFlag.HOUSE_UNWIND)
 def place(state: State, account: Account, m: SimpleNamespace) -> None:
     """4.1: an accepted order always takes a slot, also one that never rests."""
     # CHECK
+    if account.leaving:
+        raise Reject(Code.ACCOUNT_LEAVING)
     instrument = _check_fields(state, m)
     limit = _limit(state, instrument, m)
     if limit * m.size_lots * instrument.quote_per_tick_lot > NOTIONAL_MAX:
@@ -240,8 +243,8 @@ def _match_order(state: State, order: Order) -> None:
 def match(state: State, taker: Order, flag: int = 0) -> int:
     """4.2: a taker against the best opposite levels; the number of steps.
 
-    `flag` is LIQUIDATION or HOUSE_UNWIND for an order that a rule has made: such an order has no
-    slot, counts in no open sum and is never pending.
+    `flag` is not 0 for an order that a rule has made: such an order has no slot, counts in no open
+    sum and is never pending.
     """
     steps = 0
     while taker.remaining_lots > 0:
@@ -302,7 +305,7 @@ def _fill(state: State, taker: Order, maker: Order, quantity: int, flag: int) ->
     taker_fee = clear(
         state, taker_account, index, taker.side, quantity, price, _taker_fee_ppm(instrument, flag)
     )
-    if flag == FillFlag.LIQUIDATION:
+    if flag in _FEE_TO_HOUSE:
         state.accounts[HOUSE].balances[QUOTE] += taker_fee
     else:
         state.assets[QUOTE].fees_units += taker_fee
