@@ -86,6 +86,7 @@ _DEPOSIT: list[dict[str, Any]] = [
 _NAMED: list[dict[str, Any]] = [
     {"owner": bytes(20), "subaccount": 0}, {"owner": b"\x99" * 20}, {"subaccount": 254},
 ]  # fmt: skip
+_SLOT: list[dict[str, Any]] = [{"slot": 0}, {"slot": 4}, {"slot": 255}]
 
 
 def make(stream: "Stream", state: State) -> Item:
@@ -257,8 +258,9 @@ def _wrong_inbox(stream: "Stream", state: State) -> Item:
     """Administration, deposits and forced actions with fields outside their ranges."""
     rng = stream.rng
     kinds = (Kind.LIST_ASSET, Kind.LIST_INSTRUMENT, Kind.SET_SIGNERS, Kind.DEPOSIT,
-             Kind.FORCED_WITHDRAW, Kind.FORCED_CANCEL, Kind.GENESIS)  # fmt: skip
-    kind = rng.choices(kinds, (3, 6, 3, 3, 3, 1, 1))[0]
+             Kind.FORCED_WITHDRAW, Kind.FORCED_CANCEL, Kind.FORCED_CLOSE, Kind.FORCED_REVOKE,
+             Kind.GENESIS)  # fmt: skip
+    kind = rng.choices(kinds, (3, 6, 3, 3, 3, 1, 1, 1, 1))[0]
     if kind == Kind.GENESIS:
         return stream.genesis()
     if kind == Kind.SET_SIGNERS:
@@ -274,6 +276,8 @@ def _wrong_inbox(stream: "Stream", state: State) -> Item:
             named | {"asset": 0, "amount_units": 1, "recipient": address}, _NAMED + _WITHDRAW,
         ),
         Kind.FORCED_CANCEL: (named, _NAMED),
+        Kind.FORCED_CLOSE: (named, _NAMED),
+        Kind.FORCED_REVOKE: (named | {"slot": 1}, _NAMED + _SLOT),
     }  # fmt: skip
     fields, wrong = bases[kind]
     return stream.item(encode(kind, fields | _overrides(stream, wrong)), kind.name)

@@ -150,7 +150,7 @@ def check_dump(text: str, assets_max: int) -> None:
 
 
 def check_state(state: State) -> None:
-    """P5 over the state itself, cheap enough for every message."""
+    """P5 and who leaves, over the state itself: cheap enough for every message."""
     for index, asset in enumerate(state.assets):
         total = sum(account.balances[index] for account in state.accounts)
         total += asset.issued_units + asset.fees_units
@@ -164,6 +164,11 @@ def check_state(state: State) -> None:
         for index, row in account.rows.items():
             sizes[index] += row.size_lots
     assert not any(sizes), f"P5: sums of positions: {sizes}"
+    leaving = [account for account in state.accounts if account.leaving]
+    assert not any(account.orders for account in leaving), "a leaving account has orders"
+    if state.scan is not None:
+        assert state.sweep_remaining > 0
+        assert state.scan.account == state.sweep_next, "a scan of another than the cursor's account"
 
 
 def check_nobody_unsafe(state: State) -> None:

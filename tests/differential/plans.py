@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tests.differential.leaving import when_quiet
 from tests.differential.wire import Item
 
 from provenue.spec.book import best_price
@@ -39,18 +40,6 @@ def _limit(index: int, side: int, price: int, size: int, immediate: int = GTC) -
         "instrument": index, "side": side, "order_type": 0, "time_in_force": immediate, "flags": 0,
         "price_ticks": price, "size_lots": min(max(1, size), SIZE_LOTS_MAX), "client_id": size,
     }  # fmt: skip
-
-
-def _when_quiet(stream: "Stream", make: Make) -> Make:
-    """CONTINUE until neither a taker nor a sweep is pending, then the message."""
-
-    def wait(state: State) -> Item:
-        if state.sweep_remaining or state.pending_taker is not None:
-            stream.plan.appendleft(wait)
-            return stream.go_on(state)
-        return make(state)
-
-    return wait
 
 
 def _against(stream: "Stream", index: int, side: int, *, but: Account) -> Make:
@@ -96,7 +85,7 @@ def close_at_the_brim(stream: "Stream", state: State) -> Item:
         feed, move = state.instruments[index].feed, gains * rng.choice((0.01, 0.03, 0.1))
         plan += [_move(stream, feed, move)] + [stream.prices] * max(1, state.price_quorum)
     plan += [_against(stream, i, side, but=account) for i in (index, *others[:1])]
-    stream.plan.extend(_when_quiet(stream, make) for make in plan)
+    stream.plan.extend(when_quiet(stream, make) for make in plan)
     return stream.prices(state)
 
 
@@ -195,7 +184,7 @@ def drain_a_bidder(stream: "Stream", state: State) -> Item:
 
     taker = _against(stream, index, Side.BUY, but=account)
     plan = (bid, _leave_only_the_cost(stream, account), taker)
-    stream.plan.extend(_when_quiet(stream, make) for make in plan)
+    stream.plan.extend(when_quiet(stream, make) for make in plan)
     return stream.prices(state)
 
 
@@ -227,7 +216,7 @@ def dead_feed(stream: "Stream", state: State) -> Item:
     for account in rng.sample(flat, min(3, len(flat))):
         plan = (_cancel_all(stream, account), _first_order(stream, account, feed))
         stream.plan.append(_give(stream, account, asset))
-        stream.plan.extend(_when_quiet(stream, make) for make in plan)
+        stream.plan.extend(when_quiet(stream, make) for make in plan)
     # After the silence the last signed time before it is behind: too old by a millisecond, or not.
     published_ms = stream.clock_ms - PRICE_FRESH_MS - rng.randrange(2)
     return stream.prices(state, dead=feed, published_at_ms=published_ms)

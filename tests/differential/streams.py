@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.differential import bad, plans
+from tests.differential import bad, leaving, plans
 from tests.differential.market import Market
 from tests.differential.orders import Trader
+from tests.differential.phases import CHANCES, PHASES
 from tests.differential.wire import Item, Signer, encode, make_signers
 
 from provenue.spec.constants import (
@@ -39,6 +40,7 @@ PRICE_SIGNERS = make_signers("price", 8)
 STRANGER = make_signers("stranger", 1)[0]
 
 Make = Callable[[State], Item]
+PLANS = plans.PLANS | leaving.LEAVING
 
 
 class Stream:
@@ -101,7 +103,8 @@ class Stream:
             return lambda s: plans.exit_beside_a_taker(self, s)
         if roll < 0.75:
             inbox = (self.deposit, self.forced_withdraw, self.forced_cancel, self.late_listing)
-            return self.rng.choice((*inbox, self.set_signers))
+            forced = [lambda s, plan=plan: plan(self, s) for plan in leaving.MESSAGES]
+            return self.rng.choice((*inbox, self.set_signers, *forced))
         return self._ordinary(state)
 
     def _ordinary(self, state: State) -> Make:
@@ -113,15 +116,15 @@ class Stream:
         oldest = min((feed.updated_at_ms for feed in state.feeds[:3]), default=0)
         if self.clock_ms - oldest > 45_000 and self.rng.random() < 0.4:
             return self.price_round
-        weights = _PHASES[self.phase]
+        weights = PHASES[self.phase]
         name = self.rng.choices(list(weights), list(weights.values()))[0]
-        plan = plans.PLANS.get(name)
+        plan = PLANS.get(name)
         make: Make = getattr(self, name) if plan is None else lambda s: plan(self, s)
         return make
 
     def _next_phase(self, state: State) -> None:
         full_book = self.phase in ("stack", "ladder")
-        self.phase = self.rng.choices(list(_PHASES), (34, 8, 8, 8, 14, 8, 20))[0]
+        self.phase = self.rng.choices(list(PHASES), CHANCES)[0]
         if full_book and self.rng.random() < 0.7:
             self.phase = "storm"
         self.phase_left = self.rng.randint(30, 120)
@@ -480,20 +483,3 @@ class Stream:
         signer = signer or self.secrets.get(account.keys[key & 3].address, STRANGER)
         message = encode(kind, fields, signer=signer, domain=state.domain_separator)
         return self.item(message, kind.name)
-
-
-_TRADE = {
-    "place": 40, "take": 18, "deep": 0.7, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
-    "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 3,
-    "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
-    "brim": 2, "drain": 0.5, "dead_feed": 0.4,
-}  # fmt: skip
-_PHASES: dict[str, dict[str, float]] = {
-    "trade": _TRADE,
-    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the order table fills up
-    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the level table fills up
-    "exodus": {"withdraw": 50, "cancel_all": 20, "deposit": 25, "prices": 3, "take": 2},
-    "crash": _TRADE | {"price_round": 15, "take": 30, "place": 25},
-    "arrivals": _TRADE | {"deposit": 60, "withdraw": 25},
-    "storm": {"place": 75, "take": 14, "deep": 2, "prices": 3, "price_round": 1, "cancel": 2},
-}

@@ -214,12 +214,32 @@ def test_a_cut_leaves_what_is_offered_for_sale(venue: Venue) -> None:
     assert _forced(venue, trader, 1, asset=1)[0] == Code.INSUFFICIENT_BALANCE
 
 
-def test_the_cut_is_to_the_balance_not_to_the_margin(venue: Venue) -> None:
-    trader = venue.trader(10)
+def test_the_cut_is_to_what_margin_leaves(venue: Venue) -> None:
+    """12.7: a fill of one lot does not void an exit of everything."""
+    trader, other = venue.trader(10), venue.trader()
     trader.order(BUY, 100, 500)  # 5 of margin
-    assert _forced(venue, trader, 11 * USD)[0] == Code.MARGIN_INSUFFICIENT
-    assert _forced(venue, trader, 5 * USD + 1)[0] == Code.MARGIN_INSUFFICIENT
-    assert _forced(venue, trader, 5 * USD)[1][0].size == 5 * USD
+    other.order(SELL, 100, 1)
+    fee = 100_000 * 100 // 10**6
+    withdraw = {"asset": 0, "amount_units": 5 * USD, "recipient": STRANGER}
+    assert trader.act(Kind.WITHDRAW, **withdraw)[0] == Code.MARGIN_INSUFFICIENT
+    code, events = _forced(venue, trader, 1 << 53)
+    assert (code, events[0].size, trader.quote) == (Code.OK, 5 * USD - fee, 5 * USD)
+    assert _forced(venue, trader, 1)[0] == Code.MARGIN_INSUFFICIENT
+    assert _forced(venue, trader, 5 * USD + 1)[0] == Code.INSUFFICIENT_BALANCE  # nothing to cut to
+
+
+def test_on_stale_prices_the_cut_is_to_the_balance(venue: Venue) -> None:
+    trader = venue.trader(10)
+    trader.order(BUY, 100, 500)
+    venue.now_ms += 60_001
+    assert _forced(venue, trader, 11 * USD)[0] == Code.MARK_STALE
+
+
+def test_collateral_is_cut_to_the_balance_not_to_the_margin(venue: Venue) -> None:
+    trader = venue.trader(1, coin_units=10**8)
+    trader.order(BUY, 100, 500)  # 5 of margin, 4 of them from the coin
+    assert _forced(venue, trader, 2 * 10**8, asset=1)[0] == Code.MARGIN_INSUFFICIENT
+    assert _forced(venue, trader, 9 * 10**7, asset=1)[0] == Code.OK
 
 
 def test_an_own_pending_taker_gates_a_forced_withdrawal(venue: Venue) -> None:

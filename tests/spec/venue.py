@@ -139,6 +139,20 @@ class Trader:
         assert code == Code.OK, f"place: {_CODES[int(code)].name}"
         return events[0].order_id
 
+    def force(self, kind: Kind, **fields: Any) -> tuple[Code, list[Event]]:
+        """An item of the inbox in the owner's name."""
+        return self.venue.send(kind, {"owner": self.signer.address, "subaccount": 0} | fields)
+
+    def leave(self) -> list[Event]:
+        """Through L1; the item is accepted."""
+        code, events = self.force(Kind.FORCED_CLOSE)
+        assert code == Code.OK, code.name
+        return events
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.venue.line("U", self.index)[5] == "1"
+
     def cancel(self, order_id: int) -> tuple[Code, list[Event]]:
         """One order."""
         return self.act(Kind.CANCEL, order_id=order_id)

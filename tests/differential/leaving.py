@@ -1,0 +1,211 @@
+"""Plans of several messages that leave through L1 (chapter 12).
+
+On the book, into an empty book (a scan, then deleveraging), from a venue that has had no price for
+a day (time jumps over the edge, by a millisecond or an hour), with everybody taking what is left.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.differential.wire import Item, encode
+
+from provenue.spec.constants import MARK_ABANDONED_MS, Kind, Side
+from provenue.spec.state import HOUSE, QUOTE, Account, State
+
+if TYPE_CHECKING:
+    from tests.differential.streams import Stream
+
+__all__ = ["LEAVING", "MESSAGES", "when_quiet"]
+
+U64_MAX = (1 << 64) - 1
+Make = Callable[[State], Item]
+
+
+def when_quiet(stream: "Stream", make: Make) -> Make:
+    """CONTINUE until neither a taker nor a sweep is pending, then the message."""
+
+    def wait(state: State) -> Item:
+        if state.sweep_remaining or state.pending_taker is not None:
+            stream.plan.appendleft(wait)
+            return stream.go_on(state)
+        return make(state)
+
+    return wait
+
+
+# --- the two messages ----------------------------------------------------------------------------
+
+
+def _close(stream: "Stream", account: Account) -> Item:
+    fields = {"owner": account.owner, "subaccount": account.subaccount}
+    return stream.item(encode(Kind.FORCED_CLOSE, fields), "FORCED_CLOSE")
+
+
+def _closing(stream: "Stream", account: Account) -> Make:
+    return lambda _: _close(stream, account)
+
+
+def _held(stream: "Stream", state: State) -> list[tuple[Account, int]]:
+    """All positions of users, in a random order."""
+    accounts = state.accounts[HOUSE + 1 :]
+    held = [(a, i) for a in accounts for i, row in a.rows.items() if row.size_lots]
+    stream.rng.shuffle(held)
+    return held
+
+
+def forced_close(stream: "Stream", state: State) -> Item:
+    """An owner on L1, mostly one who holds something."""
+    held = _held(stream, state)
+    if held and stream.rng.random() < 0.8:
+        return _close(stream, held[0][0])
+    return _close(stream, stream.account(state))
+
+
+def forced_revoke(stream: "Stream", state: State) -> Item:
+    """Of a session key, mostly one that is set."""
+    account, slot = stream.account(state), stream.rng.randint(1, 3)
+    known = [i for i in range(1, 4) if account.keys[i].scope]
+    if known and stream.rng.random() < 0.7:
+        slot = stream.rng.choice(known)
+    fields = {"owner": account.owner, "subaccount": account.subaccount, "slot": slot}
+    return stream.item(encode(Kind.FORCED_REVOKE, fields), "FORCED_REVOKE")
+
+
+# --- with prices ---------------------------------------------------------------------------------
+
+
+def leave(stream: "Stream", state: State) -> Item:
+    """Into the book as it stands; an order of the leaving account comes too late."""
+    held = _held(stream, state)
+    if not held:
+        return stream.take(state)
+    account = held[0][0]
+    stream.plan.append(when_quiet(stream, _order_of(stream, account)))
+    stream.plan.extend([stream.prices] * max(1, state.price_quorum))
+    stream.plan.append(when_quiet(stream, stream.place))
+    return _close(stream, account)
+
+
+def _order_of(stream: "Stream", account: Account) -> Make:
+    def make(state: State) -> Item:
+        now = state.accounts[account.index]
+        return stream.signed(state, Kind.PLACE, now, key=0, **stream.trader.taker(state, now))
+
+    return make
+
+
+def desert(stream: "Stream", state: State) -> Item:
+    """The side of the book that would take the position is cancelled first; a scan is needed.
+
+    Sometimes more than one leaves, and the mark moves while the scan is under way.
+    """
+    rng = stream.rng
+    held = _held(stream, state)
+    if not held:
+        return stream.take(state)
+    account, index = held[0]
+    side = Side.BUY if account.rows[index].size_lots > 0 else Side.SELL
+    queues = state.books[index][side].values()
+    makers = sorted({order.account for queue in queues for order in queue})
+    plan = [_cancelling(stream, state.accounts[maker]) for maker in makers[:12]]
+    plan += [_closing(stream, a) for a, _ in held[1 : rng.choice((1, 1, 2, 4))]]
+    plan += [_closing(stream, account)]
+    plan += [stream.prices] * max(1, state.price_quorum)
+    if rng.random() < 0.5:
+        feed = state.instruments[index].feed
+        plan += [stream.go_on] * rng.randint(0, 3)
+        plan += [_moving(stream, feed, rng.choice((-0.1, -0.02, 0.02, 0.1)))]
+        plan += [stream.prices] * rng.randint(1, 3)
+    stream.plan.extend([*plan, when_quiet(stream, stream.place)])
+    return stream.prices(state)
+
+
+def _cancelling(stream: "Stream", account: Account) -> Make:
+    fields = {"owner": account.owner, "subaccount": account.subaccount}
+    return lambda _: stream.item(encode(Kind.FORCED_CANCEL, fields), "FORCED_CANCEL")
+
+
+def _moving(stream: "Stream", feed: int, share: float) -> Make:
+    def make(state: State) -> Item:
+        price = stream.market.prices[feed]
+        stream.market.prices[feed] = max(1, price + round(price * share))
+        return stream.prices(state)
+
+    return make
+
+
+# --- without prices ------------------------------------------------------------------------------
+
+
+def abandon(stream: "Stream", state: State) -> Item:
+    """A day without a price. Some close, most take what they can; then the venue lives again.
+
+    Before it, perhaps, a crash whose sweep is left half done: more is owed than is there.
+    """
+    rng = stream.rng
+    plan: list[Make] = []
+    if rng.random() < 0.6:
+        crash = rng.choice((-0.4, -0.3, 0.4))
+        plan += [_moving(stream, feed, crash) for feed in range(3)]
+        plan += [stream.prices] * max(1, state.price_quorum)
+        if rng.random() < 0.5:
+            plan.append(when_quiet(stream, stream.go_on))
+    leavers = [account for account, _ in _held(stream, state)][: rng.choice((1, 2, 3))]
+    plan.append(_after_a_day(stream, leavers[0] if leavers else stream.account(state)))
+    one_feed_lives = rng.random() < 0.2
+    if one_feed_lives:
+        dead = rng.randrange(3)
+        plan += [lambda s: stream.prices(s, dead=dead)] * max(1, state.price_quorum)
+    if one_feed_lives or rng.random() < 0.5:
+        plan += [_closing(stream, account) for account in leavers[1:]]
+        plan += [when_quiet(stream, stream.withdraw)]
+    count = min(12, len(state.accounts) - 1)
+    for account in rng.sample(state.accounts[HOUSE + 1 :], count):
+        plan.append(_taking_all(stream, account))
+        if rng.random() < 0.2:
+            plan.append(when_quiet(stream, stream.withdraw))
+    plan += [_deposit(stream, account) for account in state.accounts[HOUSE + 1 :][:8]]
+    stream.plan.extend([*plan, stream.price_round, when_quiet(stream, stream.place)])
+    return stream.prices(state)
+
+
+def _after_a_day(stream: "Stream", account: Account) -> Make:
+    """The item comes at the last moment of a feed that is only stale, or just after it."""
+
+    def make(state: State) -> Item:
+        rng = stream.rng
+        feeds = [state.feeds[x.feed] for x in state.instruments if x.listed]
+        updated = [feed.updated_at_ms for feed in feeds if feed.price]
+        edge_ms = max(updated, default=state.now_ms) + MARK_ABANDONED_MS
+        at_ms = min(U64_MAX, edge_ms + rng.choice((0, 1, 1, 3_600_000)))
+        stream.clock_ms = max(stream.clock_ms, at_ms)
+        item = _close(stream, account)
+        return item._replace(stamp_min_ms=at_ms, stamp_max_ms=max(at_ms, item.stamp_max_ms))
+
+    return make
+
+
+def _taking_all(stream: "Stream", account: Account) -> Make:
+    def make(state: State) -> Item:
+        now = state.accounts[account.index]
+        balance = max(1, now.balances[QUOTE])
+        amount = stream.rng.choice((1 << 53, 1 << 53, balance, balance // 2 + 1, 1))
+        return stream.forced_exit(now, QUOTE, amount)
+
+    return make
+
+
+def _deposit(stream: "Stream", account: Account) -> Make:
+    return lambda _: stream.deposit_of(QUOTE, 10**10, account.owner, account.subaccount)
+
+
+# What may come at any time, also while a taker or a sweep is pending.
+MESSAGES = (forced_close, forced_revoke)
+# By their names in the weights of a phase.
+LEAVING: dict[str, Callable[["Stream", State], Item]] = {
+    "forced_close": forced_close,
+    "forced_revoke": forced_revoke,
+    "leave": leave,
+    "desert": desert,
+    "abandon": abandon,
+}

@@ -1,0 +1,21 @@
+"""What a stream does more of, and less of, for a while: weights by the names of its methods."""
+
+__all__ = ["CHANCES", "PHASES"]
+
+_TRADE = {
+    "place": 40, "take": 18, "deep": 0.7, "cancel": 9, "cancel_all": 1, "withdraw": 3, "set_key": 2,
+    "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 3,
+    "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
+    "brim": 2, "drain": 0.5, "dead_feed": 0.4,
+    "forced_close": 0.5, "forced_revoke": 0.5, "leave": 0.5, "desert": 0.5, "abandon": 0.15,
+}  # fmt: skip
+PHASES: dict[str, dict[str, float]] = {
+    "trade": _TRADE,
+    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the order table fills up
+    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the level table fills up
+    "exodus": {"withdraw": 50, "cancel_all": 20, "deposit": 25, "prices": 3, "take": 2},
+    "crash": _TRADE | {"price_round": 15, "take": 30, "place": 25, "abandon": 0.5},
+    "arrivals": _TRADE | {"deposit": 60, "withdraw": 25},
+    "storm": {"place": 75, "take": 14, "deep": 2, "prices": 3, "price_round": 1, "cancel": 2},
+}
+CHANCES = (34, 8, 8, 8, 14, 8, 20)  # of the phases, in order
