@@ -4,11 +4,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.differential.coverage_leaving import (
+    LEAVING_BRANCHES,
+    SeenLeaving,
+    band_ticks,
+    leaving_branches,
+)
 from tests.differential.wire import Item
 
 from provenue.spec.constants import (
     MARK_STALE_MS,
-    PRICE_TICKS_MAX,
     CancelReason,
     Code,
     EventKind,
@@ -20,7 +25,6 @@ from provenue.spec.constants import (
 from provenue.spec.events import Event
 from provenue.spec.notation import clamp
 from provenue.spec.state import QUOTE, State
-from provenue.spec.trading import band_limit
 
 __all__ = ["BOUNCE_ONLY", "BRANCHES", "Coverage", "Seen"]
 
@@ -44,7 +48,7 @@ BRANCHES = (
     "exit gated by an own taker", "spot bid without quote", "maker refused while reducing",
     "spot bid refused at the touch", "sale at the bankruptcy price", "penalty of a takeover",
     "fees cover a shortfall", "bad debt beyond the fees", "fees left after a shortfall",
-    "funding stands still", "first order on stale collateral",
+    "funding stands still", "first order on stale collateral", *LEAVING_BRANCHES,
 )  # fmt: skip
 
 
@@ -58,6 +62,7 @@ class Seen:
     nonces: tuple[int, int]
     fees: int
     funding: tuple[tuple[int, int, int], ...]
+    leaving: SeenLeaving
 
     @classmethod
     def of(cls, state: State) -> "Seen":
@@ -70,6 +75,7 @@ class Seen:
             _nonces(state),
             state.assets[QUOTE].fees_units,
             tuple((x.premium_ppm, x.funding_index, x.funding_time_ms) for x in state.instruments),
+            SeenLeaving.of(state),
         )
 
 
@@ -99,6 +105,7 @@ class Coverage:
                 self.bounces[_CODE_NAMES[event.reason]] += 1
         self._message_branches(before, item, kind, code, events, after)
         self._event_branches(before, events, after)
+        self.branches.update(leaving_branches(before.leaving, item, kind, code, events, after))
 
     def merge(self, other: "Coverage") -> None:
         """The sum of two streams."""
@@ -215,7 +222,7 @@ class Coverage:
                 if event.reason == CancelReason.MAKER_MARGIN:
                     hit(_refusal(before, event, after))
             elif event.kind == EventKind.LIQUIDATED:
-                hit(["sale at the bankruptcy price"] * (event.price != _band(event, after)))
+                hit(["sale at the bankruptcy price"] * (event.price != band_ticks(event, after)))
             elif event.kind == EventKind.COLLATERAL_TAKEN:
                 hit(["penalty of a takeover"] * (event.extra == QUOTE))
             elif event.kind == EventKind.SHORTFALL:
@@ -267,15 +274,6 @@ def _refusal(before: Seen, event: Event, after: State) -> list[str]:
     size = before.sizes.get((event.account, event.instrument), 0)
     reducible = size if event.value == Side.SELL else -size
     return ["maker refused while reducing"] * (reducible >= event.size)
-
-
-def _band(event: Event, after: State) -> int:
-    """The limit of a liquidation order, were there only the band: sells have the lower one."""
-    instrument = after.instruments[event.instrument]
-    mark = after.mark(instrument)
-    side = Side.SELL if event.price <= -(-mark // instrument.tick_size) else Side.BUY
-    limit = band_limit(after, instrument, side, instrument.liquidation_band_ppm)
-    return clamp(limit, 1, PRICE_TICKS_MAX)
 
 
 def _kind_name(message: bytes) -> str:

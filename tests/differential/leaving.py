@@ -7,42 +7,30 @@ a day (time jumps over the edge, by a millisecond or an hour), with everybody ta
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.differential.steps import Make, leave_only_margin, move, when_quiet
 from tests.differential.wire import Item, encode
 
-from provenue.spec.constants import MARK_ABANDONED_MS, Kind, Side
+from provenue.spec.constants import MARK_ABANDONED_MS, MARK_STALE_MS, Kind, Side
 from provenue.spec.state import HOUSE, QUOTE, Account, State
 
 if TYPE_CHECKING:
     from tests.differential.streams import Stream
 
-__all__ = ["LEAVING", "MESSAGES", "when_quiet"]
+__all__ = ["LEAVING", "MESSAGES", "abandon", "close", "owes"]
 
 U64_MAX = (1 << 64) - 1
-Make = Callable[[State], Item]
-
-
-def when_quiet(stream: "Stream", make: Make) -> Make:
-    """CONTINUE until neither a taker nor a sweep is pending, then the message."""
-
-    def wait(state: State) -> Item:
-        if state.sweep_remaining or state.pending_taker is not None:
-            stream.plan.appendleft(wait)
-            return stream.go_on(state)
-        return make(state)
-
-    return wait
 
 
 # --- the two messages ----------------------------------------------------------------------------
 
 
-def _close(stream: "Stream", account: Account) -> Item:
+def close(stream: "Stream", account: Account) -> Item:
     fields = {"owner": account.owner, "subaccount": account.subaccount}
     return stream.item(encode(Kind.FORCED_CLOSE, fields), "FORCED_CLOSE")
 
 
 def _closing(stream: "Stream", account: Account) -> Make:
-    return lambda _: _close(stream, account)
+    return lambda _: close(stream, account)
 
 
 def _held(stream: "Stream", state: State) -> list[tuple[Account, int]]:
@@ -57,8 +45,8 @@ def forced_close(stream: "Stream", state: State) -> Item:
     """An owner on L1, mostly one who holds something."""
     held = _held(stream, state)
     if held and stream.rng.random() < 0.8:
-        return _close(stream, held[0][0])
-    return _close(stream, stream.account(state))
+        return close(stream, held[0][0])
+    return close(stream, stream.account(state))
 
 
 def forced_revoke(stream: "Stream", state: State) -> Item:
@@ -83,7 +71,7 @@ def leave(stream: "Stream", state: State) -> Item:
     stream.plan.append(when_quiet(stream, _order_of(stream, account)))
     stream.plan.extend([stream.prices] * max(1, state.price_quorum))
     stream.plan.append(when_quiet(stream, stream.place))
-    return _close(stream, account)
+    return close(stream, account)
 
 
 def _order_of(stream: "Stream", account: Account) -> Make:
@@ -97,41 +85,69 @@ def _order_of(stream: "Stream", account: Account) -> Make:
 def desert(stream: "Stream", state: State) -> Item:
     """The side of the book that would take the position is cancelled first; a scan is needed.
 
-    Sometimes more than one leaves, and the mark moves while the scan is under way.
+    Sometimes more than one leaves, and something comes between while the scan is under way.
     """
     rng = stream.rng
     held = _held(stream, state)
     if not held:
         return stream.take(state)
     account, index = held[0]
+    if rng.random() < 0.4:  # more than one round closes
+        account, index = max(held, key=lambda x: abs(x[0].rows[x[1]].size_lots))
     side = Side.BUY if account.rows[index].size_lots > 0 else Side.SELL
     queues = state.books[index][side].values()
     makers = sorted({order.account for queue in queues for order in queue})
     plan = [_cancelling(stream, state.accounts[maker]) for maker in makers[:12]]
+    if rng.random() < 0.5:  # so that a small move is enough to make it unsafe
+        plan += [_cancelling(stream, account)]
+        plan += [when_quiet(stream, leave_only_margin(stream, account))]
     plan += [_closing(stream, a) for a, _ in held[1 : rng.choice((1, 1, 2, 4))]]
     plan += [_closing(stream, account)]
     plan += [stream.prices] * max(1, state.price_quorum)
-    if rng.random() < 0.5:
-        feed = state.instruments[index].feed
-        plan += [stream.go_on] * rng.randint(0, 3)
-        plan += [_moving(stream, feed, rng.choice((-0.1, -0.02, 0.02, 0.1)))]
-        plan += [stream.prices] * rng.randint(1, 3)
+    plan += _in_between(stream, state, account, index)
     stream.plan.extend([*plan, when_quiet(stream, stream.place)])
     return stream.prices(state)
+
+
+def _in_between(stream: "Stream", state: State, account: Account, index: int) -> list[Make]:
+    """While the account is looked for counterparties: its mark moves, or dies."""
+    rng = stream.rng
+    roll = rng.random()
+    against = -1 if account.rows[index].size_lots > 0 else 1
+    feed = state.instruments[index].feed
+    if roll < 0.55:
+        share = against * rng.choice((0.05, 0.3, 0.6, -0.1))
+        return [_while_scanning(stream, move(stream, feed, share))] + [stream.prices] * (
+            state.price_quorum
+        )
+    if roll < 0.7:
+        return [_while_scanning(stream, _silence(stream)), stream.tick]
+    return []
+
+
+def _while_scanning(stream: "Stream", make: Make) -> Make:
+    """CONTINUE until a scan is under way, if there will be one; then the message."""
+
+    def wait(state: State) -> Item:
+        if state.scan is None and (state.sweep_remaining or state.pending_taker is not None):
+            stream.plan.appendleft(wait)
+            return stream.go_on(state)
+        return make(state)
+
+    return wait
+
+
+def _silence(stream: "Stream") -> Make:
+    def make(state: State) -> Item:
+        stream.wait_ms(2 * MARK_STALE_MS)
+        return stream.tick(state)
+
+    return make
 
 
 def _cancelling(stream: "Stream", account: Account) -> Make:
     fields = {"owner": account.owner, "subaccount": account.subaccount}
     return lambda _: stream.item(encode(Kind.FORCED_CANCEL, fields), "FORCED_CANCEL")
-
-
-def _moving(stream: "Stream", feed: int, share: float) -> Make:
-    def make(state: State) -> Item:
-        price = stream.market.prices[feed]
-        stream.market.prices[feed] = max(1, price + round(price * share))
-        return stream.prices(state)
-
-    return make
 
 
 # --- without prices ------------------------------------------------------------------------------
@@ -143,30 +159,39 @@ def abandon(stream: "Stream", state: State) -> Item:
     Before it, perhaps, a crash whose sweep is left half done: more is owed than is there.
     """
     rng = stream.rng
+    accounts = state.accounts[HOUSE + 1 :]
     plan: list[Make] = []
-    if rng.random() < 0.6:
-        crash = rng.choice((-0.4, -0.3, 0.4))
-        plan += [_moving(stream, feed, crash) for feed in range(3)]
-        plan += [stream.prices] * max(1, state.price_quorum)
-        if rng.random() < 0.5:
-            plan.append(when_quiet(stream, stream.go_on))
+    if not owes(state) and rng.random() < 0.6:
+        plan += _crash(stream, state)
     leavers = [account for account, _ in _held(stream, state)][: rng.choice((1, 2, 3))]
     plan.append(_after_a_day(stream, leavers[0] if leavers else stream.account(state)))
-    one_feed_lives = rng.random() < 0.2
-    if one_feed_lives:
+    if rng.random() < 0.2:  # all feeds but one come back
         dead = rng.randrange(3)
         plan += [lambda s: stream.prices(s, dead=dead)] * max(1, state.price_quorum)
-    if one_feed_lives or rng.random() < 0.5:
+    if rng.random() < 0.6:
         plan += [_closing(stream, account) for account in leavers[1:]]
-        plan += [when_quiet(stream, stream.withdraw)]
-    count = min(12, len(state.accounts) - 1)
-    for account in rng.sample(state.accounts[HOUSE + 1 :], count):
+        plan += [when_quiet(stream, stream.tick)]
+    for account in rng.sample(accounts, min(12, len(accounts))):
+        if rng.random() < 0.3:
+            plan.append(_deposit(stream, account))
         plan.append(_taking_all(stream, account))
         if rng.random() < 0.2:
             plan.append(when_quiet(stream, stream.withdraw))
-    plan += [_deposit(stream, account) for account in state.accounts[HOUSE + 1 :][:8]]
+    plan += [_deposit(stream, account) for account in accounts[:8]]
     stream.plan.extend([*plan, stream.price_round, when_quiet(stream, stream.place)])
     return stream.prices(state)
+
+
+def _crash(stream: "Stream", state: State) -> list[Make]:
+    share = stream.rng.choice((-0.5, -0.3, 0.5))
+    plan = [move(stream, feed, share) for feed in range(3)]
+    plan += [stream.prices] * state.price_quorum
+    return plan + [when_quiet(stream, stream.go_on)] * stream.rng.randrange(2)
+
+
+def owes(state: State) -> bool:
+    """Whether the house owes more than the fees can pay."""
+    return state.house.balances[QUOTE] + state.assets[QUOTE].fees_units < 0
 
 
 def _after_a_day(stream: "Stream", account: Account) -> Make:
@@ -179,7 +204,7 @@ def _after_a_day(stream: "Stream", account: Account) -> Make:
         edge_ms = max(updated, default=state.now_ms) + MARK_ABANDONED_MS
         at_ms = min(U64_MAX, edge_ms + rng.choice((0, 1, 1, 3_600_000)))
         stream.clock_ms = max(stream.clock_ms, at_ms)
-        item = _close(stream, account)
+        item = close(stream, account)
         return item._replace(stamp_min_ms=at_ms, stamp_max_ms=max(at_ms, item.stamp_max_ms))
 
     return make
@@ -196,7 +221,17 @@ def _taking_all(stream: "Stream", account: Account) -> Make:
 
 
 def _deposit(stream: "Stream", account: Account) -> Make:
-    return lambda _: stream.deposit_of(QUOTE, 10**10, account.owner, account.subaccount)
+    """Sometimes so much that a vault which was emptied can pay a share again."""
+
+    def make(state: State) -> Item:
+        quote = state.assets[QUOTE]
+        amount = 10**10
+        if stream.rng.random() < 0.3:
+            debt = -state.house.balances[QUOTE] - quote.fees_units
+            amount += max(0, quote.issued_units - quote.applied_units) + max(0, debt) // 3
+        return stream.deposit_of(QUOTE, min(amount, 1 << 53), account.owner, account.subaccount)
+
+    return make
 
 
 # What may come at any time, also while a taker or a sweep is pending.

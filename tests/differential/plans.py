@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.differential.leaving import when_quiet
+from tests.differential.steps import Make, leave_only_margin, move, when_quiet, withdraw_quote
 from tests.differential.wire import Item
 
 from provenue.spec.book import best_price
@@ -17,13 +17,12 @@ from provenue.spec.constants import (
     MARK_STALE_MS,
     NONE_U16,
     PRICE_FRESH_MS,
-    PRICE_MAX,
     PRICE_TICKS_MAX,
     SIZE_LOTS_MAX,
     Kind,
     Side,
 )
-from provenue.spec.margin import equity, initial_margin, place_margin_ok
+from provenue.spec.margin import place_margin_ok
 from provenue.spec.state import HOUSE, QUOTE, Account, State
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["PLANS", "exit_beside_a_taker"]
 
 GTC, IOC = 0, 1
-Make = Callable[[State], Item]
 
 
 def _limit(index: int, side: int, price: int, size: int, immediate: int = GTC) -> dict[str, Any]:
@@ -79,11 +77,11 @@ def close_at_the_brim(stream: "Stream", state: State) -> Item:
     others = [i for i, row in account.rows.items() if row.size_lots and i != index]
     gains = 1 if account.rows[index].size_lots > 0 else -1
     side = Side.SELL if gains > 0 else Side.BUY
-    plan = [_cancel_all(stream, account)] + [_leave_only_margin(stream, account)] * 2
+    plan = [_cancel_all(stream, account)] + [leave_only_margin(stream, account)] * 2
     plan += [_offer(stream, account, i) for i in (index, *others[:1])]
     if rng.random() < 0.7:
-        feed, move = state.instruments[index].feed, gains * rng.choice((0.01, 0.03, 0.1))
-        plan += [_move(stream, feed, move)] + [stream.prices] * max(1, state.price_quorum)
+        feed, share = state.instruments[index].feed, gains * rng.choice((0.01, 0.03, 0.1))
+        plan += [move(stream, feed, share)] + [stream.prices] * max(1, state.price_quorum)
     plan += [_against(stream, i, side, but=account) for i in (index, *others[:1])]
     stream.plan.extend(when_quiet(stream, make) for make in plan)
     return stream.prices(state)
@@ -93,34 +91,6 @@ def _cancel_all(stream: "Stream", account: Account) -> Make:
     return lambda s: stream.signed(
         s, Kind.CANCEL_ALL, s.accounts[account.index], key=0, instrument=NONE_U16
     )
-
-
-def _leave_only_margin(stream: "Stream", account: Account) -> Make:
-    """To the last unit that may leave."""
-
-    def make(state: State) -> Item:
-        now = state.accounts[account.index]
-        free = min(equity(state, now) - initial_margin(state, now), now.balances[QUOTE])
-        return _withdraw(stream, state, now, free)
-
-    return make
-
-
-def _withdraw(stream: "Stream", state: State, account: Account, amount: int) -> Item:
-    fields: dict[str, Any] = {"asset": QUOTE, "recipient": account.owner}
-    amount = min(max(1, amount), 1 << 53)
-    return stream.signed(state, Kind.WITHDRAW, account, key=0, amount_units=amount, **fields)
-
-
-def _move(stream: "Stream", feed: int, share: float) -> Make:
-    """The true price leaves by so much; then somebody publishes."""
-
-    def make(state: State) -> Item:
-        price = stream.market.prices[feed]
-        stream.market.prices[feed] = min(max(1, price + round(price * share)), PRICE_MAX)
-        return stream.prices(state)
-
-    return make
 
 
 def _offer(stream: "Stream", account: Account, index: int) -> Make:
@@ -194,7 +164,7 @@ def _leave_only_the_cost(stream: "Stream", account: Account) -> Make:
         rows = now.rows.items()
         bids = sum(r.open_buy_units for i, r in rows if not state.instruments[i].is_perpetual)
         spare = now.balances[QUOTE] - bids - stream.rng.choice((0, 0, 1, 1_000))
-        return _withdraw(stream, state, now, spare)
+        return withdraw_quote(stream, state, now, spare)
 
     return make
 

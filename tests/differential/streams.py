@@ -98,6 +98,8 @@ class Stream:
         if roll < 0.6:
             assert state.pending_taker is not None
             taker = state.accounts[state.pending_taker.account]
+            if self.rng.random() < 0.3:
+                return lambda _: leaving.close(self, taker)
             return lambda _: self._forced_cancel(taker)
         if roll < 0.66:
             return lambda s: plans.exit_beside_a_taker(self, s)
@@ -116,6 +118,8 @@ class Stream:
         oldest = min((feed.updated_at_ms for feed in state.feeds[:3]), default=0)
         if self.clock_ms - oldest > 45_000 and self.rng.random() < 0.4:
             return self.price_round
+        if leaving.owes(state) and self.rng.random() < 0.01:
+            return lambda s: leaving.abandon(self, s)
         weights = PHASES[self.phase]
         name = self.rng.choices(list(weights), list(weights.values()))[0]
         plan = PLANS.get(name)
