@@ -98,15 +98,27 @@ def desert(stream: "Stream", state: State) -> Item:
     queues = state.books[index][side].values()
     makers = sorted({order.account for queue in queues for order in queue})
     plan = [_cancelling(stream, state.accounts[maker]) for maker in makers[:12]]
-    if rng.random() < 0.5:  # so that a small move is enough to make it unsafe
+    if rng.random() < 0.7:  # so that a small move is enough to make it unsafe
         plan += [_cancelling(stream, account)]
         plan += [when_quiet(stream, leave_only_margin(stream, account))]
+    count, quorum = stream.signer_count, stream.quorum
+    if rng.random() < 0.7:  # so that one message is enough to move the mark
+        plan += [_signed_by(stream, 1, 1)]
     plan += [_closing(stream, a) for a, _ in held[1 : rng.choice((1, 1, 2, 4))]]
     plan += [_closing(stream, account)]
     plan += [stream.prices] * max(1, state.price_quorum)
     plan += _in_between(stream, state, account, index)
-    stream.plan.extend([*plan, when_quiet(stream, stream.place)])
+    plan += [when_quiet(stream, stream.place), _signed_by(stream, count, quorum)]
+    stream.plan.extend(plan)
     return stream.prices(state)
+
+
+def _signed_by(stream: "Stream", count: int, quorum: int) -> Make:
+    def make(_: State) -> Item:
+        stream.signer_count, stream.quorum = count, quorum
+        return stream.signers()
+
+    return make
 
 
 def _in_between(stream: "Stream", state: State, account: Account, index: int) -> list[Make]:
@@ -115,12 +127,12 @@ def _in_between(stream: "Stream", state: State, account: Account, index: int) ->
     roll = rng.random()
     against = -1 if account.rows[index].size_lots > 0 else 1
     feed = state.instruments[index].feed
-    if roll < 0.55:
-        share = against * rng.choice((0.05, 0.3, 0.6, -0.1))
+    if roll < 0.65:
+        share = against * rng.choice((0.05, 0.3, 0.5, 0.6, -0.1))
         return [_while_scanning(stream, move(stream, feed, share))] + [stream.prices] * (
             state.price_quorum
         )
-    if roll < 0.7:
+    if roll < 0.85:
         return [_while_scanning(stream, _silence(stream)), stream.tick]
     return []
 
@@ -164,7 +176,8 @@ def abandon(stream: "Stream", state: State) -> Item:
     if not owes(state) and rng.random() < 0.6:
         plan += _crash(stream, state)
     leavers = [account for account, _ in _held(stream, state)][: rng.choice((1, 2, 3))]
-    plan.append(_after_a_day(stream, leavers[0] if leavers else stream.account(state)))
+    first = _after_a_day(stream, leavers[0] if leavers else stream.account(state))
+    plan.append(when_quiet(stream, first) if rng.random() < 0.5 else first)
     if rng.random() < 0.2:  # all feeds but one come back
         dead = rng.randrange(3)
         plan += [lambda s: stream.prices(s, dead=dead)] * max(1, state.price_quorum)

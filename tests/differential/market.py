@@ -95,7 +95,7 @@ class Market:
             "maker_fee_ppm": rng.choice((taker, taker // 3, 0)) if taker <= 500 else 0,
             "liquidation_fee_ppm": rng.choice((0, 5_000, 12_345)),
             "market_band_ppm": rng.choice((20_000, 100_000, 1, 999_999)),
-            "liquidation_band_ppm": rng.choice((30_000, 100_000, 500_000)),
+            "liquidation_band_ppm": rng.choice((30_000, 100_000, 100_000, 500_000, 500_000, 1)),
             "funding_cap_ppm": rng.choice((0, 7_500, 100_000)),
             "name": f"INSTRUMENT-{index}".encode().ljust(16, b"\0"),
         }

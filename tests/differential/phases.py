@@ -7,7 +7,7 @@ _TRADE = {
     "prices": 4, "price_round": 2, "tick": 1, "deposit": 4, "forced_withdraw": 3,
     "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
     "brim": 2, "drain": 0.5, "dead_feed": 0.4,
-    "forced_close": 0.5, "forced_revoke": 0.5, "leave": 0.5, "desert": 0.5, "abandon": 0.15,
+    "forced_close": 0.5, "forced_revoke": 0.5, "leave": 0.7, "desert": 1.2, "abandon": 0.25,
 }  # fmt: skip
 PHASES: dict[str, dict[str, float]] = {
     "trade": _TRADE,

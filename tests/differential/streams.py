@@ -238,6 +238,10 @@ class Stream:
         if self.rng.random() < 0.3:
             self.signer_count = self.rng.choice((1, 2, 3, 4, 8))
         self.quorum = self.rng.randint(1, self.signer_count)
+        return self.signers()
+
+    def signers(self) -> Item:
+        """As many as there shall be now."""
         signers = [s.address for s in PRICE_SIGNERS[: self.signer_count]]
         fields = {"quorum": self.quorum, "count": len(signers), "signers": signers}
         return self.item(encode(Kind.SET_SIGNERS, fields), "SET_SIGNERS")
