@@ -118,6 +118,31 @@ def test_a_session_key_works_until_it_is_revoked(venue: Both) -> None:
     assert venue.apply(stamped(session.cancel_all()))[0] is Code.KEY_UNKNOWN
 
 
+def test_an_owner_revokes_a_key_and_leaves_through_l1(venue: Both) -> None:
+    maker, taker = action_signer(2, 0, MAKER), action_signer(1, 0, TRADER)
+    session = action_signer(1, 2, SESSION)
+    venue.accept(stamped(taker.set_key(slot=2, key_address=SESSION.address, scope=1)))
+    for signer, side in ((maker, Side.SELL), (taker, Side.BUY)):
+        order = signer.place(instrument=0, side=side, size_lots=5, price_ticks=10_000)
+        venue.accept(stamped(order))
+    named = {"owner": TRADER.address, "subaccount": 0}
+    assert venue.accept(wire.ForcedRevoke(**named, slot=2))[0].kind is EventKind.KEY_SET
+    assert venue.apply(stamped(session.cancel_all()))[0] is Code.KEY_UNKNOWN
+    assert venue.apply(wire.ForcedRevoke(**named, slot=0))[0] is Code.BAD_KEY_SLOT
+    assert venue.accept(wire.ForcedClose(**named))[0].kind is EventKind.ACCOUNT_LEAVING
+    late = taker.place(instrument=0, side=Side.SELL, size_lots=5, price_ticks=10_000)
+    assert venue.apply(stamped(late))[0] is Code.ACCOUNT_LEAVING
+    prices = PRICER.sign({0: 100_000_000}, NOW_MS + 1)
+    assert prices is not None
+    events = venue.accept(stamped(prices, NOW_MS + 1))
+    while EventKind.SWEEP_FINISHED not in [event.kind for event in events]:
+        events += venue.accept(wire.Continue())
+    deal = next(event for event in events if event.kind is EventKind.DELEVERAGED)
+    assert (deal.account, deal.counter_account, deal.price, deal.size) == (1, 2, 9_500, 5)
+    left = next(event for event in events if event.kind is EventKind.ACCOUNT_LEFT)
+    assert left.account == 1
+
+
 def test_withdrawals_grow_the_tree_that_proves_them(venue: Both) -> None:
     owner, tree = action_signer(1, 0, TRADER), wire.WithdrawalTree()
     assert venue.global_field("withdrawal_root") == tree.image_root
