@@ -10,15 +10,25 @@ from typing import Any
 import pytest
 from tests.differential.compare import Difference, MakeEngine, run
 
-from provenue.spec import authorisation, clearing, custody, margin, prices, sweep, trading
-from provenue.spec.constants import Side
-from provenue.spec.margin import equity, initial_margin, prices_fresh
-from provenue.spec.state import QUOTE, Account, Instrument, Order, State
+from provenue.spec import (
+    authorisation,
+    clearing,
+    custody,
+    leaving,
+    margin,
+    prices,
+    sweep,
+    trading,
+)
+from provenue.spec.constants import FillFlag, Side
+from provenue.spec.margin import equity, initial_margin, prices_fresh, reserved
+from provenue.spec.state import QUOTE, Account, Instrument, Order, Scan, State
 from provenue.spec.trading import band_limit
 
 pytestmark = pytest.mark.slow
 
 cover_shortfall = vars(sweep)["_cover_shortfall"]
+scan_part = vars(leaving)["_scan_part"]
 SEEDS, MESSAGES = range(100, 104), 4_000
 
 
@@ -52,8 +62,25 @@ def _shortfall_without_fees(state: State, account: Account) -> None:
     state.assets[QUOTE].fees_units = fees
 
 
-def _last_position(_: State, account: Account) -> int | None:
-    return max((i for i, row in account.rows.items() if row.size_lots), default=None)
+def _last_position(_: State, account: Account, among: list[int] | None = None) -> int | None:
+    held = among or [i for i, row in account.rows.items() if row.size_lots]
+    return max(held, default=None)
+
+
+def _cut_to_the_balance(state: State, account: Account, asset: int, amount: int) -> int:
+    most = account.balances[asset] - reserved(state, account, asset)
+    return min(amount, most) if most > 0 else amount
+
+
+def _all_is_missing(state: State) -> tuple[int, int]:
+    quote = state.assets[QUOTE]
+    return quote.applied_units - quote.issued_units, max(0, -state.house.balances[QUOTE])
+
+
+def _scan_without_ties(state: State, scan: Scan) -> None:
+    """The later of two equal candidates first."""
+    scan_part(state, scan)
+    scan.ranks.sort(key=lambda rank: (-rank[0], -rank[1]))
 
 
 def _run_all(make_engine: MakeEngine) -> None:
@@ -76,16 +103,29 @@ def _run_all(make_engine: MakeEngine) -> None:
         pytest.param(trading, "_can_deliver", lambda *_: True, id="spot on credit"),
         pytest.param(trading, "prices_fresh", _placed_on_stale_collateral, id="stale collateral"),
         pytest.param(clearing, "feed_fresh", lambda *_: True, id="funding on a dead feed"),
-        pytest.param(sweep, "_liquidation_limit", _only_the_band, id="beyond bankruptcy"),
+        pytest.param(sweep, "liquidation_limit", _only_the_band, id="beyond bankruptcy"),
         pytest.param(sweep, "maintenance", lambda *_: 0, id="no penalty"),
         pytest.param(sweep, "_cover_shortfall", _shortfall_without_fees, id="fees kept"),
         pytest.param(sweep, "band_limit", _house_within_the_band, id="the house pays the band"),
         pytest.param(margin, "only_reduces", lambda *_: False, id="no reducing orders"),
         pytest.param(custody, "prices_fresh", lambda *_: True, id="withdrawals on stale prices"),
         pytest.param(trading, "reserved", lambda *_: 0, id="nothing reserved"),
-        pytest.param(sweep, "_largest_position", _last_position, id="another position first"),
+        pytest.param(sweep, "largest_position", _last_position, id="another position first"),
         pytest.param(prices, "PRICE_FRESH_MS", 30_001, id="a price fresh a millisecond longer"),
         pytest.param(authorisation, "NONCE_WINDOW", 193, id="a window of one nonce more"),
+        pytest.param(margin, "MARK_ABANDONED_MS", 86_400_001, id="a day of a millisecond more"),
+        pytest.param(leaving, "trunc_div", _floor, id="scores rounded down"),
+        pytest.param(leaving, "ceil_div", _floor, id="the last mark rounded for the leaver"),
+        pytest.param(leaving, "liquidation_limit", _only_the_band, id="closed beyond bankruptcy"),
+        pytest.param(leaving, "largest_position", _last_position, id="another one closed first"),
+        pytest.param(leaving, "_scan_part", _scan_without_ties, id="of equals the higher account"),
+        pytest.param(
+            trading, "_FEE_TO_HOUSE", (FillFlag.LIQUIDATION,), id="the leaver's fee to the fees"
+        ),
+        pytest.param(sweep, "drop_scan", lambda _: None, id="a scan that outlives the cursor"),
+        pytest.param(custody, "_cut", _cut_to_the_balance, id="exits that margin voids"),
+        pytest.param(custody, "_held_and_missing", _all_is_missing, id="debt that fees could pay"),
+        pytest.param(custody, "venue_abandoned", lambda _: False, id="first come, first paid"),
     ],
 )
 def test_a_planted_mistake_is_found(
