@@ -258,6 +258,9 @@ def test_nobody_forces_the_house(venue: Venue) -> None:
     fields = nobody | {"asset": 0, "amount_units": 1, "recipient": STRANGER}
     assert venue.send(Kind.FORCED_WITHDRAW, fields)[0] == Code.ACCOUNT_UNKNOWN
     assert venue.send(Kind.FORCED_CANCEL, nobody)[0] == Code.ACCOUNT_UNKNOWN
+    assert venue.send(Kind.FORCED_CLOSE, nobody)[0] == Code.ACCOUNT_UNKNOWN
+    # before the slot is looked at
+    assert venue.send(Kind.FORCED_REVOKE, nobody | {"slot": 0})[0] == Code.ACCOUNT_UNKNOWN
 
 
 def test_stale_prices_hold_only_those_whose_margin_needs_them(venue: Venue) -> None:

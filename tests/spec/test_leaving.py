@@ -7,23 +7,12 @@ P5 and the sum of positions are asked after every message.
 from typing import Any
 
 import pytest
-from tests.differential.invariants import check_dump
-from tests.spec.venue import BUY, SELL, USD, Trader, Venue, kinds
+from tests.spec.venue import BUY, SELL, USD, CheckedVenue, Trader, Venue, kinds
 
 from provenue.spec.constants import CancelReason, Code, EventKind, FillFlag, Kind
 from provenue.spec.events import Event
 
 STALE_MS, ABANDONED_MS = 60_000, 86_400_000
-
-
-class CheckedVenue(Venue):
-    """Judged after every message."""
-
-    def apply(self, message: bytes, *, from_inbox: bool) -> tuple[Code, list[Event]]:
-        answer = super().apply(message, from_inbox=from_inbox)
-        if self.lines("G")[0][0] == "1":
-            check_dump(self.engine.dump(), 3)
-        return answer
 
 
 @pytest.fixture
@@ -97,30 +86,6 @@ def test_a_forced_close_cancels_the_own_pending_taker(venue: Venue) -> None:
     assert kinds(taker.leave()) == ["ORDER_CANCELLED", "ACCOUNT_LEAVING"]
     assert venue.lines("G")[0][4] == "0"
     assert taker.row()[0] == 4
-
-
-def test_nobody_forces_a_close_of_the_house_or_of_nobody(venue: Venue) -> None:
-    for owner in (bytes(20), b"\x99" * 20):
-        named = {"owner": owner, "subaccount": 0}
-        assert venue.send(Kind.FORCED_CLOSE, named)[0] == Code.ACCOUNT_UNKNOWN
-        assert venue.send(Kind.FORCED_REVOKE, named | {"slot": 0})[0] == Code.ACCOUNT_UNKNOWN
-
-
-def test_a_session_key_is_revoked_through_l1(venue: Venue) -> None:
-    trader, session = venue.trader(), venue.trader().signer
-    key = {"slot": 1, "key_address": session.address, "scope": 1, "key_expires_at_ms": 7}
-    trader.act(Kind.SET_KEY, **(key | {"key_expires_at_ms": 0}))
-    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=0)[0] == Code.OK
-    for slot in (0, 4, 255):
-        assert trader.force(Kind.FORCED_REVOKE, slot=slot)[0] == Code.BAD_KEY_SLOT
-    code, events = trader.force(Kind.FORCED_REVOKE, slot=1)
-    assert (code, kinds(events)) == (Code.OK, ["KEY_SET"])
-    assert (events[0].account, events[0].extra, events[0].value) == (trader.index, 1, 0)
-    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=1)[0] == Code.KEY_UNKNOWN
-    line = next(f for f in venue.lines("K") if f[:2] == [str(trader.index), "1"])
-    assert line[2:5] == ["00" * 20, "0", "0"]
-    trader.act(Kind.SET_KEY, **key, nonce=5)  # what the slot has used stays used
-    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=0)[0] == Code.NONCE_USED
 
 
 def test_a_leaving_account_places_nothing_until_it_has_left(venue: Venue) -> None:
@@ -528,123 +493,3 @@ def test_a_mark_below_one_tick_settles_at_nothing(engine_name: str) -> None:
     events = venue.finish()
     assert _deals(events) == [(short.index, 0, 10)]
     assert short.quote == quote + USD  # 10 lots sold at 100
-
-
-# --- withdrawing from an abandoned venue ---------------------------------------------------------
-
-
-def _held_and_missing(venue: Venue) -> tuple[int, int]:
-    applied, issued, fees = (int(x) for x in venue.line("A", 0)[7:10])
-    return applied - issued, max(0, -venue.house_balance() - fees)
-
-
-def _bankrupt(venue: Venue) -> list[Trader]:
-    """The house owes 4.01 less 0.06 of fees; the others have 1,000 and what has been lost."""
-    long, short = venue.trader(11), venue.trader()
-    long.order(BUY, 100, 1_000)
-    short.order(SELL, 100, 1_000)
-    venue.price({0: 85})
-    assert _held_and_missing(venue) == (1_011 * USD, 4_010_000 - 60_000)
-    return [short, venue.trader(500), venue.trader(7)]
-
-
-def _exit(trader: Trader, amount: int = 1 << 53, asset: int = 0) -> tuple[Code, list[Event]]:
-    fields = {"asset": asset, "amount_units": amount, "recipient": b"w" * 20}
-    return trader.force(Kind.FORCED_WITHDRAW, **fields)
-
-
-def test_an_abandoned_venue_pays_everybody_the_same_share(venue: Venue) -> None:
-    short, one, two = _bankrupt(venue)
-    venue.now_ms += ABANDONED_MS + 1
-    short.leave()
-    assert _deals(venue.finish()) == [(0, 85, 1_000)]
-    owed = [trader.quote for trader in (short, one, two)]
-    held, missing = _held_and_missing(venue)
-    for trader, units in zip((two, short, one), (owed[2], owed[0], owed[1]), strict=True):
-        for amount in (units // 3, units):  # a part, then all that is left
-            before = _held_and_missing(venue)
-            have = trader.quote
-            code, events = _exit(trader, amount)
-            assert code == Code.OK
-            cut = min(amount, have)
-            paid = cut * before[0] // sum(before)
-            assert [(e.kind, e.size) for e in events] == [
-                (EventKind.WITHDRAWN, paid), (EventKind.HAIRCUT, cut - paid),
-            ]  # fmt: skip
-            # The same share for the others, but for a unit that rounding has left to them.
-            now = _held_and_missing(venue)
-            assert 0 <= now[0] * (held + missing) - held * sum(now) <= 6 * (held + missing)
-        assert trader.quote == 0
-    assert 0 <= _held_and_missing(venue)[0] <= 6
-    assert _held_and_missing(venue)[1] <= 6
-
-
-def test_no_more_is_paid_than_there_is(venue: Venue) -> None:
-    """The last price has ruined one account, whom no sweep has visited: claims without money."""
-    seller, short, ruined = venue.trader(101), venue.trader(112), venue.trader(41)
-    _trade(seller, short, 100, 1_000)
-    for price in range(105, 201, 5):
-        venue.price({0: price})
-    _trade(ruined, seller, 200, 1_000)  # the seller has realised 100
-    _publish(venue, {0: 100})  # and the buyer has lost as much, but is not looked at yet
-    assert venue.lines("G")[0][2:4] == ["3", "1"]
-    venue.now_ms += ABANDONED_MS + 1
-    assert _exit(short)[0] == Code.OK
-    held, missing = _held_and_missing(venue)
-    assert missing == 0
-    assert seller.quote > held
-    code, events = _exit(seller)
-    assert (code, kinds(events), events[0].size) == (Code.OK, ["WITHDRAWN"], held)
-    assert _exit(seller)[0] == Code.INSUFFICIENT_BALANCE
-    assert _held_and_missing(venue) == (0, 0)
-
-
-def test_a_signed_withdrawal_is_not_paid_in_full_before_the_others(venue: Venue) -> None:
-    _, one, _ = _bankrupt(venue)
-    fields = {"asset": 0, "amount_units": 1 * USD, "recipient": b"w" * 20}
-    assert one.act(Kind.WITHDRAW, **fields)[0] == Code.OK  # while there are prices
-    venue.now_ms += ABANDONED_MS + 1
-    assert one.act(Kind.WITHDRAW, **fields)[0] == Code.INSUFFICIENT_BALANCE
-    code, events = _exit(one, USD)
-    assert (code, kinds(events)) == (Code.OK, ["WITHDRAWN", "HAIRCUT"])
-
-
-def test_an_abandoned_venue_without_debt_pays_in_full(venue: Venue) -> None:
-    trader = venue.trader(10)
-    venue.now_ms += ABANDONED_MS + 1
-    fields = {"asset": 0, "amount_units": 1 * USD, "recipient": b"w" * 20}
-    assert trader.act(Kind.WITHDRAW, **fields)[0] == Code.OK
-    code, events = _exit(trader)
-    assert (code, kinds(events), events[0].size) == (Code.OK, ["WITHDRAWN"], 9 * USD)
-
-
-def test_the_last_marks_count_for_the_margin_of_an_abandoned_venue(venue: Venue) -> None:
-    """0.5 base at 100: 5 of the 10 stay as margin, whatever has happened since."""
-    trader, other = venue.trader(10), venue.trader()
-    trader.order(BUY, 100, 500)
-    other.order(SELL, 100, 500)
-    venue.now_ms += ABANDONED_MS
-    assert _exit(trader)[0] == Code.MARK_STALE
-    venue.now_ms += 1
-    fields = {"asset": 0, "amount_units": 1, "recipient": b"w" * 20}
-    assert trader.act(Kind.WITHDRAW, **fields)[0] == Code.MARK_STALE  # a key alone does not do
-    code, events = _exit(trader)
-    assert (code, events[0].size) == (Code.OK, 5 * USD - 5_000)
-
-
-def test_one_kept_feed_keeps_the_venue(venue: Venue) -> None:
-    trader, other = venue.trader(10), venue.trader()
-    _trade(trader, other, 100, 10)
-    venue.now_ms += ABANDONED_MS + 1
-    _publish(venue, {1: 100})
-    venue.finish()
-    assert _exit(trader)[0] == Code.MARK_STALE
-    venue.now_ms += ABANDONED_MS + 1
-    assert _exit(trader)[0] == Code.OK
-
-
-def test_a_share_of_less_than_a_unit_is_not_paid(venue: Venue) -> None:
-    _, one, _ = _bankrupt(venue)
-    venue.now_ms += ABANDONED_MS + 1
-    assert _exit(one, 1)[0] == Code.INSUFFICIENT_BALANCE
-    assert [e.size for e in _exit(one, 2)[1]] == [1, 1]

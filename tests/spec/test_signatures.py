@@ -6,7 +6,7 @@ import pytest
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 from tests.differential.wire import encode, high_s, make_signers
-from tests.spec.venue import BUY, FAR_MS, MARK, Trader, Venue
+from tests.spec.venue import BUY, FAR_MS, MARK, Trader, Venue, kinds
 
 from provenue.spec import CRYPTO
 from provenue.spec.constants import MESSAGES, Code, Kind
@@ -222,3 +222,20 @@ def test_an_action_of_a_reclaimed_account_can_never_run(venue: Venue) -> None:
     assert (heir.index, heir.generation) == (first.index, 2)
     assert first.act(Kind.WITHDRAW, **leave)[0] == Code.ACCOUNT_UNKNOWN
     assert heir.quote == 5 * 10**6
+
+
+def test_a_session_key_is_revoked_through_l1(venue: Venue) -> None:
+    trader, session = venue.trader(), venue.trader().signer
+    key = {"slot": 1, "key_address": session.address, "scope": 1, "key_expires_at_ms": 7}
+    trader.act(Kind.SET_KEY, **(key | {"key_expires_at_ms": 0}))
+    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=0)[0] == Code.OK
+    for slot in (0, 4, 255):
+        assert trader.force(Kind.FORCED_REVOKE, slot=slot)[0] == Code.BAD_KEY_SLOT
+    code, events = trader.force(Kind.FORCED_REVOKE, slot=1)
+    assert (code, kinds(events)) == (Code.OK, ["KEY_SET"])
+    assert (events[0].account, events[0].extra, events[0].value) == (trader.index, 1, 0)
+    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=1)[0] == Code.KEY_UNKNOWN
+    line = next(f for f in venue.lines("K") if f[:2] == [str(trader.index), "1"])
+    assert line[2:5] == ["00" * 20, "0", "0"]
+    trader.act(Kind.SET_KEY, **key, nonce=5)  # what the slot has used stays used
+    assert trader.place(BUY, 90, 1, key=1, signer=session, nonce=0)[0] == Code.NONCE_USED

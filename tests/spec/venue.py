@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.differential.invariants import check_dump
 from tests.differential.wire import Signer, encode, make_signers
 
 from provenue.spec import State, apply, dump
 from provenue.spec.constants import NONE_U16, PPM, Code, EventKind, Kind
 from provenue.spec.events import Event
 
-__all__ = ["BUY", "GTC", "IOC", "MARK", "SELL", "Trader", "Venue", "kinds"]
+__all__ = ["BUY", "GTC", "IOC", "MARK", "SELL", "CheckedVenue", "Trader", "Venue", "kinds"]
 
 BUY, SELL = 0, 1
 GTC, IOC = 0, 1
@@ -280,3 +281,13 @@ class Venue:
         """The best price of a side."""
         prices = [int(f[2]) for f in self.lines("B") if f[:2] == [str(instrument), str(side)]]
         return prices[0] if prices else None
+
+
+class CheckedVenue(Venue):
+    """Judged after every message: P5, P7, open sums, reserves."""
+
+    def apply(self, message: bytes, *, from_inbox: bool) -> tuple[Code, list[Event]]:
+        answer = super().apply(message, from_inbox=from_inbox)
+        if self.lines("G")[0][0] == "1":
+            check_dump(self.engine.dump(), 3)
+        return answer
