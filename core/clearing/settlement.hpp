@@ -21,7 +21,7 @@ struct FillSide {
     RowRef row;
     uint32_t instrument;
     Side side;
-    uint32_t price_ticks;
+    uint64_t price_ticks;  // of a deleveraging at the mark it may be 0, or beyond PRICE_TICKS_MAX
     uint64_t quantity_lots;
     uint32_t fee_ppm;
     FeeTo fee_to;

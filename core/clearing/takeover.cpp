@@ -100,24 +100,6 @@ void cover_shortfall(State& state, EventLog& events, uint32_t account) {
 
 }  // namespace
 
-bool largest_position(const State& state, uint32_t account, RowRef& ref) {
-    i128 largest = -1;
-    uint32_t lowest = kNoLink;
-    const Rows rows = state.rows(account);
-    for (uint32_t slot = 0; slot < rows.count; ++slot) {
-        const PositionRecord& row = rows[slot];
-        if (row.size_lots == 0) continue;
-        const InstrumentRecord& instrument =
-            state.instruments[linked_index(row.instrument_plus_1)];
-        const i128 margin = row_maintenance(instrument, row, mark_of(state, instrument));
-        if (margin < largest || (margin == largest && row.instrument_plus_1 > lowest)) continue;
-        largest = margin;
-        lowest = row.instrument_plus_1;
-        ref = State::row_at(account, slot);
-    }
-    return lowest != kNoLink;
-}
-
 void take_over(State& state, EventLog& events, uint32_t account) {
     ASSERT(account != kHouse, "the house takes over itself");
     // Noted first: afterwards there is no maintenance margin left.

@@ -8,10 +8,6 @@
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {
 
-// The perpetual row with a size and the largest maintenance margin, of equals the lowest
-// instrument. False when the account holds no perpetual position.
-bool largest_position(const State& state, uint32_t account, RowRef& ref);
-
 // The house takes the account's positions at the mark, its maintenance margin as a penalty and its
 // collateral as far as needed, and pays what is still missing, at the last with fees. The account
 // has no open orders.

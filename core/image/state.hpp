@@ -51,6 +51,8 @@ public:
           orders(image, undo),
           levels(image, undo),
           nodes(image, undo),
+          scan(image, undo),
+          scan_ranks(image, undo),
           balances_(image, undo),
           positions_(image, undo),
           house_positions_(image, undo) {}
@@ -122,6 +124,8 @@ public:
     Table<OrderRecord, kOrdersOffset, kOrdersCount> orders;
     Table<LevelRecord, kLevelsOffset, kLevelsCount> levels;
     Table<NodeRecord, kNodesOffset, kNodesCount> nodes;
+    Table<ScanRecord, kScanOffset, kScanCount> scan;  // one record
+    Table<ScanRankRecord, kScanRanksOffset, kScanRanksCount> scan_ranks;
 
 private:
     static constexpr uint64_t balance_row(uint32_t account, uint32_t asset) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/base/generated/protocol.hpp"
+#include "core/base/side.hpp"
 #include "core/base/wide.hpp"
 #include "core/image/state.hpp"
 
@@ -14,7 +15,6 @@ enum class OrderLife : uint32_t { kFree = 0, kResting = 1, kTaking = 2 };
 
 inline OrderLife life_of(const OrderRecord& order) { return static_cast<OrderLife>(order.live); }
 inline Side side_of(const OrderRecord& order) { return static_cast<Side>(order.side); }
-constexpr Side opposite(Side side) { return side == Side::kBuy ? Side::kSell : Side::kBuy; }
 
 // The order bits of chapter 4.1, kept in OrderRecord::flags.
 constexpr uint8_t order_bits(OrderType type, TimeInForce time_in_force, uint8_t flags) {

@@ -20,6 +20,7 @@ public:
 
 private:
     void globals();
+    void scan();
     void signers();
     void prices();
     void assets();
@@ -85,6 +86,7 @@ private:
 
 std::string Dump::run() {
     globals();
+    scan();
     signers();
     prices();
     assets();
@@ -104,6 +106,21 @@ void Dump::globals() {
          g().pending_order ? order_id(g().pending_order - 1) : 0, g().accounts_used,
          g().reclaim_next, live, g().levels_live, g().withdrawal_count, g().withdrawal_root,
          g().domain_separator);
+}
+
+void Dump::scan() {
+    const ScanRecord& scan = l_.scan.at(image_, 0);
+    if (scan.account_plus_1 == 0) return;
+    begin('X');
+    field(scan.account_plus_1 - 1);
+    field(scan.instrument_plus_1 - 1);
+    field(scan.next);
+    field(scan.remaining);
+    for (uint32_t i = 0; i < std::min(scan.ranked, l_.scan_ranks.count); ++i) {
+        const ScanRankRecord& rank = l_.scan_ranks.at(image_, i);
+        field(std::to_string(rank.score_ppm) + ':' + std::to_string(rank.account));
+    }
+    end();
 }
 
 void Dump::signers() {
@@ -189,6 +206,7 @@ void Dump::accounts() {
         field(a.owner);
         field(a.subaccount);
         field(a.open_orders);
+        field(a.leaving);
         for (uint32_t asset = 0; asset < l_.assets_max; ++asset)
             field(l_.balances.at(image_, uint64_t{i} * l_.assets_max + asset));
         follow(a.order_head, &OrderRecord::account_next,

@@ -16,7 +16,7 @@ namespace {
                       PROVENUE_TABLE(Accounts), PROVENUE_TABLE(Balances), PROVENUE_TABLE(Keys), \
                       PROVENUE_TABLE(Nonces), PROVENUE_TABLE(Positions),                        \
                       PROVENUE_TABLE(HousePositions), PROVENUE_TABLE(Orders),                   \
-                      PROVENUE_TABLE(Levels)};                                                  \
+                      PROVENUE_TABLE(Levels), PROVENUE_TABLE(Scan), PROVENUE_TABLE(ScanRanks)}; \
     }()
 
 const Layout kLayouts[] = {

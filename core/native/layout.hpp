@@ -41,6 +41,8 @@ struct Layout {
     TableView<PositionRecord> house_positions;
     TableView<OrderRecord> orders;
     TableView<LevelRecord> levels;
+    TableView<ScanRecord> scan;
+    TableView<ScanRankRecord> scan_ranks;
 };
 
 // Null when there is no such preset.

@@ -2,6 +2,7 @@
 #include "core/program/authorise.hpp"
 #include "core/program/bounds.hpp"
 #include "core/program/custody.hpp"
+#include "core/program/leaving.hpp"
 #include "core/program/listing.hpp"
 #include "core/program/prices.hpp"
 #include "core/program/run.hpp"
@@ -53,6 +54,8 @@ constexpr Frame frame_of(Kind kind) {
         case Kind::kDeposit: return fixed_frame<DepositWire>();
         case Kind::kForcedWithdraw: return fixed_frame<ForcedWithdrawWire>();
         case Kind::kForcedCancel: return fixed_frame<ForcedCancelWire>();
+        case Kind::kForcedClose: return fixed_frame<ForcedCloseWire>();
+        case Kind::kForcedRevoke: return fixed_frame<ForcedRevokeWire>();
     }
     return {};
 }
@@ -104,6 +107,8 @@ Code dispatch(Run& run, Kind kind) {
         case Kind::kDeposit: return deposit(run);
         case Kind::kForcedWithdraw: return forced_withdraw(run);
         case Kind::kForcedCancel: return forced_cancel(run);
+        case Kind::kForcedClose: return forced_close(run);
+        case Kind::kForcedRevoke: return forced_revoke(run);
     }
     return Code::kUnknownKind;
 }

@@ -204,25 +204,29 @@ Code authorise(Run& run, const SignedKind& kind, Actor& actor) {
     return check_service(run, kind, key, actor.key);
 }
 
+void put_key(Run& run, uint32_t account, uint8_t slot, const KeyRecord& key) {
+    run.state.keys.edit(State::key_row(account, slot)) = key;
+    Event event = event_of(EventKind::kKeySet);
+    event.account = account;
+    event.extra = slot;
+    event.value = key.scope;
+    run.events.emit(event);
+}
+
 Code set_key(Run& run, const Actor& actor) {
     using W = SetKeyWire;
     const uint8_t slot = run.u8(W::kSlot);
-    if (slot == 0 || slot >= kKeysPerAccount) return Code::kBadKeySlot;
+    if (!is_session_slot(slot)) return Code::kBadKeySlot;
     const uint8_t scope = run.u8(W::kScope);
     if ((scope & ~uint64_t{kScopeAll}) != 0) return Code::kBadScope;
 
-    KeyRecord& key = run.state.keys.edit(State::key_row(actor.account, slot));
-    key = KeyRecord{};
+    KeyRecord key{};
     if (!is_zero_address(run.data + W::kKeyAddress)) {
         std::memcpy(key.address.data(), run.data + W::kKeyAddress, kAddressBytes);
         key.scope = scope;
         key.expires_at_ms = run.u64(W::kKeyExpiresAtMs);
     }
-    Event event = event_of(EventKind::kKeySet);
-    event.account = actor.account;
-    event.extra = slot;
-    event.value = key.scope;
-    run.events.emit(event);
+    put_key(run, actor.account, slot, key);
     return Code::kOk;
 }
 

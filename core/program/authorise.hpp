@@ -59,6 +59,10 @@ SignedKind signed_kind<WithdrawWire>();
 template <>
 SignedKind signed_kind<SetKeyWire>();
 
+// 2.6: key 0 is the owner's for good.
+constexpr bool is_session_slot(uint8_t slot) { return slot != 0 && slot < kKeysPerAccount; }
+// Sets a key of a session slot, or clears it. Event KEY_SET.
+void put_key(Run& run, uint32_t account, uint8_t slot, const KeyRecord& key);
 // SET_KEY (2.6).
 Code set_key(Run& run, const Actor& actor);
 

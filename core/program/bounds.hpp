@@ -43,18 +43,27 @@ constexpr uint32_t kCancels = kOrdersPerAccount * (kOrder + kRow) + kAccount;
 // Every step has a maker of its own; fees go to the house and to the asset.
 constexpr uint32_t kFills = (kFillsPerMessage + 1) * kSide + kAsset + 1;
 constexpr uint32_t kTakeover = 2 * kPositionsPerAccount * kRow + 2 * kBalances + kAsset;
+// Of a scan (12.5): its place and all its ranks, as it ranks or when it is dropped.
+constexpr uint32_t kScan = leaves_of<ScanRecord>() + kFillsPerMessage * leaves_of<ScanRankRecord>();
+// One rank is closed against the leaving account: two rows, two balances; the house's, funding.
+constexpr uint32_t kDeleverage = kFillsPerMessage * (kRow + 1) + kRow + 1 + 1 + 1;
+// Accounts that have nothing left to close are let go on the way.
+constexpr uint32_t kLeft = kSweepAccountsPerMessage;
 // A part of a sweep that ends with the dearest of what may end it, after the prices.
-constexpr uint32_t kPrices = kGlobals + leaves_of<SignerRecord>() + 2 * kFeedsHeard +
-                             kInstruments + larger(kCancels, larger(kFills, kTakeover));
+constexpr uint32_t kPrices =
+    kGlobals + leaves_of<SignerRecord>() + 2 * kFeedsHeard + kInstruments + kLeft + kScan +
+    larger(larger(kCancels, kDeleverage), larger(kFills, kTakeover));
 constexpr uint32_t kPlace = kGlobals + leaves_of<NonceRecord>() + kInstruments + kFills;
 constexpr uint32_t kCancelAll = kGlobals + leaves_of<NonceRecord>() + kInstruments + kCancels;
+constexpr uint32_t kForcedClose = kGlobals + kCancels + 1;
 constexpr uint32_t kSetSigners = kGlobals + static_cast<uint32_t>(kSignersMax) * (1 + kFeedsMax);
 // An account is reclaimed and opened: it, its heir and what is above both, in two trees; keys.
 constexpr uint32_t kDeposit = kGlobals + kAsset + 1 + 6 * kAccount + 3 +
                               2 * static_cast<uint32_t>(kKeysPerAccount) + 1;
 
 constexpr uint32_t kLeaves =
-    larger(larger(kPrices, kPlace), larger(kCancelAll, larger(kSetSigners, kDeposit)));
+    larger(larger(kPrices, kPlace),
+           larger(larger(kCancelAll, kForcedClose), larger(kSetSigners, kDeposit)));
 static_assert(kLeaves <= kUndoEntriesMax, "a message may write more than the undo log holds");
 
 // --- events --------------------------------------------------------------------------------------
@@ -65,11 +74,15 @@ constexpr uint32_t kStepEvents = 3;
 constexpr uint32_t kTakeoverEvents = kPositionsPerAccount * 3 + 1 + (kAssetsMax - 1) + 1;
 constexpr uint32_t kLiquidationEvents =
     1 + larger(kFillsPerMessage * kStepEvents, kTakeoverEvents);
+// A deleveraging, like a fill, may settle the funding of both sides; a closing order is one of a
+// liquidation's size.
+static_assert(kFillsPerMessage * kStepEvents <= kLiquidationEvents);
 constexpr uint32_t kPricesEvents =
-    kFeedsHeard + larger(kOrdersPerAccount, kLiquidationEvents) + 1;
+    kFeedsHeard + kLeft + larger(kOrdersPerAccount, kLiquidationEvents) + 1;
 constexpr uint32_t kPlaceEvents = 1 + kFillsPerMessage * kStepEvents + 1;
+constexpr uint32_t kForcedCloseEvents = kOrdersPerAccount + 1;
 
-constexpr uint32_t kEvents = larger(kPricesEvents, larger(kPlaceEvents, kOrdersPerAccount));
+constexpr uint32_t kEvents = larger(kPricesEvents, larger(kPlaceEvents, kForcedCloseEvents));
 static_assert(kEvents <= static_cast<uint32_t>(kEventsMax), "a message may say too much");
 
 }  // namespace bounds

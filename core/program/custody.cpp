@@ -5,6 +5,7 @@
 #include "core/clearing/settlement.hpp"
 #include "core/clearing/withdrawals.hpp"
 #include "core/risk/margin.hpp"
+#include "core/risk/positions.hpp"
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {
 
@@ -62,6 +63,82 @@ struct Withdrawal {
     bool forced;
 };
 
+// 12.6: of the quote asset, what the vault holds for its owners, and what is missing there, since
+// neither the house nor fees can make good the bad debt.
+struct Coverage {
+    i128 held_units;
+    i128 missing_units;
+};
+
+Coverage coverage_of(const State& state) {
+    const AssetRecord& quote = state.assets[kQuote];
+    return {i128{quote.applied_units} - quote.issued_units,
+            max(0, -i128{state.balance(kHouse, kQuote)} - quote.fees_units)};
+}
+
+// How this withdrawal is looked at, beside its fields.
+struct Exit {
+    bool at_risk;    // the account needs margin
+    bool abandoned;  // the venue is: there, exits go by the last marks, and pro rata
+    bool priced;     // marks that it may be judged by
+};
+
+Exit exit_of(const State& state, const Withdrawal& out, uint64_t now_ms) {
+    const bool at_risk =
+        state.has_row_in_use(out.account) || state.balance(out.account, kQuote) < 0;
+    const bool abandoned = is_venue_abandoned(state, now_ms);
+    return {at_risk, abandoned,
+            !at_risk || (out.forced && abandoned) || prices_fresh(state, out.account, now_ms)};
+}
+
+// 12.7: a fill of one lot must not void an exit that took days, so it gets what may leave.
+i128 most_units(const State& state, const Withdrawal& out, const Exit& exit, i128 free_units) {
+    if (out.asset != kQuote) return free_units;
+    i128 most = free_units;
+    if (exit.at_risk && exit.priced)
+        most = min(most, excess(state, out.account, Requirement::kInitial));
+    if (!exit.abandoned) return most;
+    const Coverage coverage = coverage_of(state);
+    return min(most, coverage.held_units + coverage.missing_units);
+}
+
+// 12.6: pro rata, so that nobody gains by being first. 0 when nothing can be paid, or would be paid
+// that a signer has not asked for.
+i128 paid_units(const State& state, const Withdrawal& out, const Exit& exit) {
+    const i128 amount = out.amount_units;
+    if (out.asset != kQuote || !exit.abandoned) return amount;
+    const Coverage coverage = coverage_of(state);
+    if (coverage.held_units <= 0) return 0;
+    if (!out.forced)
+        return coverage.missing_units > 0 || amount > coverage.held_units ? 0 : amount;
+    const i128 paid = mul_div_floor(amount, coverage.held_units,
+                                    coverage.held_units + coverage.missing_units);
+    ASSERT(paid <= coverage.held_units, "more is paid than the vault holds");
+    return paid;
+}
+
+// The balance is lowered already; what is not paid of it makes good a part of the bad debt.
+void pay_out(Run& run, const Withdrawal& out, int64_t paid_units) {
+    State& state = run.state;
+    const uint64_t id =
+        issue_withdrawal(state, run.hasher, out.asset, paid_units, out.recipient);
+    Event event = event_of(EventKind::kWithdrawn);
+    event.account = out.account;
+    event.size = paid_units;
+    event.extra = out.asset;
+    event.value = narrow<int64_t>(id);
+    event.reason = out.forced ? 1 : 0;
+    run.events.emit(event);
+
+    const i128 unpaid = i128{out.amount_units} - paid_units;
+    if (unpaid == 0) return;
+    change_balance(state, kHouse, kQuote, unpaid);
+    Event haircut = event_of(EventKind::kHaircut);
+    haircut.account = out.account;
+    haircut.size = narrow<int64_t>(unpaid);
+    run.events.emit(haircut);
+}
+
 // 3.5, the same for both kinds. The reject's rollback takes back the lowered balance.
 Code take_out(Run& run, Withdrawal out) {
     State& state = run.state;
@@ -71,28 +148,20 @@ Code take_out(Run& run, Withdrawal out) {
     if (is_zero_address(out.recipient)) return Code::kBadRecipient;
     const i128 free_units =
         state.balance(out.account, out.asset) - reserved_units(state, out.account, out.asset);
-    // A fill of one lot must not void an exit that took days: it gets what there is.
-    if (out.forced && free_units > 0 && free_units < out.amount_units)
-        out.amount_units = narrow<uint64_t>(free_units);
+    const Exit exit = exit_of(state, out, run.now_ms);
+    if (out.forced) {
+        const i128 most = most_units(state, out, exit, free_units);
+        if (most > 0 && most < out.amount_units) out.amount_units = narrow<uint64_t>(most);
+    }
     if (free_units < out.amount_units) return Code::kInsufficientBalance;
-    const bool at_risk =
-        state.has_row_in_use(out.account) || state.balance(out.account, kQuote) < 0;
-    if (at_risk && !prices_fresh(state, out.account, run.now_ms)) return Code::kMarkStale;
+    if (!exit.priced) return Code::kMarkStale;
     change_balance(state, out.account, out.asset, -i128{out.amount_units});
     // P6: nobody withdraws into a state below initial margin.
-    if (at_risk && excess(state, out.account, Requirement::kInitial) < 0)
+    if (exit.at_risk && excess(state, out.account, Requirement::kInitial) < 0)
         return Code::kMarginInsufficient;
-
-    const int64_t amount = narrow<int64_t>(out.amount_units);
-    const uint64_t id =
-        issue_withdrawal(state, run.hasher, out.asset, amount, out.recipient);
-    Event event = event_of(EventKind::kWithdrawn);
-    event.account = out.account;
-    event.size = amount;
-    event.extra = out.asset;
-    event.value = narrow<int64_t>(id);
-    event.reason = out.forced ? 1 : 0;
-    run.events.emit(event);
+    const i128 paid = paid_units(state, out, exit);
+    if (paid <= 0) return Code::kInsufficientBalance;
+    pay_out(run, out, narrow<int64_t>(paid));
     return Code::kOk;
 }
 

@@ -179,8 +179,6 @@ void match_order(Run& run, uint32_t slot) {
 }
 
 uint32_t match_forced(Run& run, const ForcedOrder& order) {
-    const bool house = order.account == kHouse;
-    const InstrumentRecord& instrument = run.state.instruments[order.instrument];
     Taker taker{
         .account = order.account,
         .instrument = order.instrument,
@@ -189,7 +187,7 @@ uint32_t match_forced(Run& run, const ForcedOrder& order) {
         .remaining_lots = order.size_lots,
         .order = kNoLink,
         .order_id = 0,
-        .fee_ppm = house ? 0 : instrument.liquidation_fee_ppm,
+        .fee_ppm = order.fee_ppm,
         .fee_to = FeeTo::kHouse,
         .fill_flag = order.fill_flag,
     };

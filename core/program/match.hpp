@@ -10,13 +10,14 @@ namespace provenue::PROVENUE_PRESET_NAMESPACE {
 // Matches a live order that does not rest, then rests, cancels, ends or keeps it pending.
 void match_order(Run& run, uint32_t slot);
 
-// An order of the program itself, without a slot: a liquidation or the unwinding of the house.
+// An order of the program itself, without a slot (closing.hpp). Its fees go to the house.
 struct ForcedOrder {
     uint32_t account;
     uint32_t instrument;
     Side side;
     uint32_t limit_ticks;
     uint64_t size_lots;
+    uint32_t fee_ppm;
     uint8_t fill_flag;
 };
 // At most fills_per_message steps; what remains is dropped. Returns the steps.

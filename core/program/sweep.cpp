@@ -1,54 +1,15 @@
 #include "core/program/sweep.hpp"
 
-#include "core/base/wide.hpp"
+#include "core/clearing/deleverage.hpp"
 #include "core/clearing/takeover.hpp"
-#include "core/program/match.hpp"
+#include "core/program/closing.hpp"
+#include "core/program/leaving.hpp"
 #include "core/risk/margin.hpp"
+#include "core/risk/positions.hpp"
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {
 
 namespace {
-
-// 6.3: within the band, and not beyond the price at which the position has used up the equity: what
-// is sold below it, the house would pay for.
-i128 liquidation_limit(const State& state, RowRef ref, Side side) {
-    const PositionRecord& row = state.row(ref);
-    const InstrumentRecord& instrument = state.instruments[linked_index(row.instrument_plus_1)];
-    const uint64_t mark = mark_of(state, instrument);
-    const i128 band = band_limit(instrument, mark, side, instrument.liquidation_band_ppm);
-    const i128 room = mul_div_floor(max(0, equity(state, ref.account)), instrument.lots_per_base,
-                                    static_cast<i128>(magnitude(row.size_lots)));
-    return side == Side::kSell
-               ? max(band, div_ceil(max(0, mark - room), instrument.tick_size))
-               : min(band, div_floor(mark + room, instrument.tick_size));
-}
-
-// 6.5: at the mark or better. Nobody is paid for waiting until the house sells.
-i128 unwind_limit(const State& state, RowRef ref, Side side) {
-    const PositionRecord& row = state.row(ref);
-    const InstrumentRecord& instrument = state.instruments[linked_index(row.instrument_plus_1)];
-    const i128 mark = mark_of(state, instrument);
-    return side == Side::kSell ? div_ceil(mark, instrument.tick_size)
-                               : div_floor(mark, instrument.tick_size);
-}
-
-// The order that closes a position on the book: of an account or of the house.
-ForcedOrder closing_order(const State& state, RowRef ref) {
-    const PositionRecord& row = state.row(ref);
-    const bool house = ref.account == kHouse;
-    const Side side = row.size_lots > 0 ? Side::kSell : Side::kBuy;
-    const i128 limit =
-        house ? unwind_limit(state, ref, side) : liquidation_limit(state, ref, side);
-    const i128 held = static_cast<i128>(magnitude(row.size_lots));
-    return {
-        .account = ref.account,
-        .instrument = linked_index(row.instrument_plus_1),
-        .side = side,
-        .limit_ticks = narrow<uint32_t>(clamp(limit, 1, kPriceTicksMax)),
-        .size_lots = narrow<uint64_t>(min(held, kSizeLotsMax)),
-        .fill_flag = house ? kFillFlagHouseUnwind : kFillFlagLiquidation,
-    };
-}
 
 // 6.3: orders first, then the largest position on the book, then the house takes over.
 void liquidate(Run& run, uint32_t account) {
@@ -58,13 +19,8 @@ void liquidate(Run& run, uint32_t account) {
     }
     RowRef ref;
     if (largest_position(run.state, account, ref)) {
-        const ForcedOrder order = closing_order(run.state, ref);
-        Event event = event_of(EventKind::kLiquidated);
-        event.instrument = order.instrument;
-        event.account = account;
-        event.price = order.limit_ticks;
-        event.size = narrow<int64_t>(order.size_lots);
-        run.events.emit(event);
+        const ForcedOrder order = closing_order(run.state, ref, Closing::kLiquidation);
+        emit_closing(run, EventKind::kLiquidated, order);
         if (match_forced(run, order) > 0) return;
     }
     take_over(run.state, run.events, account);
@@ -81,6 +37,8 @@ void advance(State& state) {
     state.edit_globals(&GlobalsRecord::sweep_next) =
         next >= state.globals().accounts_used ? 0 : next;
     state.edit_globals(&GlobalsRecord::sweep_remaining) -= 1;
+    // A scan is always of the account at the cursor (12.3).
+    drop_scan(state);
 }
 
 }  // namespace
@@ -98,9 +56,10 @@ void sweep_part(Run& run) {
             liquidate(run, account);
             return;  // the next part looks at the account again
         }
+        if (visit_leaving(run, account)) return;  // and so it does here
         RowRef ref;
         const bool unwinds = account == kHouse && largest_position(state, kHouse, ref);
-        if (unwinds) match_forced(run, closing_order(state, ref));
+        if (unwinds) match_forced(run, closing_order(state, ref, Closing::kHouseUnwind));
         advance(state);
         visits += 1;
         if (unwinds) break;

@@ -187,6 +187,7 @@ uint32_t accept(Run& run, const Placement& order) {
 
 Code place(Run& run, const Actor& actor) {
     State& state = run.state;
+    if (state.accounts[actor.account].leaving != 0) return Code::kAccountLeaving;
     Placement order = read_placement(run, actor.account);
     Code code = check_fields(state, order);
     if (code == Code::kOk) code = check_limit(run, order);
