@@ -17,14 +17,26 @@ Side closing_side(const State& state, RowRef ref) {
     return size_lots > 0 ? Side::kSell : Side::kBuy;
 }
 
-// 6.3: within the band, and not beyond the price at which the position has used up the equity: what
-// is sold below it, the house would pay for.
-i128 bankruptcy_limit(const State& state, RowRef ref, Side side) {
+// What a position may cost its account. A liquidation: all there is (6.3); what is sold below that,
+// the house would pay for. Who leaves keeps what the other positions need (12.4): else one could be
+// sold to a friend for the margin of the others, and those be left to the house without a penalty.
+i128 units_to_lose(const State& state, RowRef ref, Closing closing) {
+    const i128 units = equity(state, ref.account);
+    if (closing == Closing::kLiquidation) return max(0, units);
+    const InstrumentRecord& instrument = instrument_of(state, ref);
+    const i128 others = maintenance_margin(state, ref.account) -
+                        row_maintenance(instrument, state.row(ref), mark_of(state, instrument));
+    return max(0, units - others);
+}
+
+// Within the band, and not beyond the price at which the position has used up what it may.
+i128 banded_limit(const State& state, RowRef ref, Side side, Closing closing) {
     const InstrumentRecord& instrument = instrument_of(state, ref);
     const uint64_t mark = mark_of(state, instrument);
     const i128 band = band_limit(instrument, mark, side, instrument.liquidation_band_ppm);
-    const i128 room = mul_div_floor(max(0, equity(state, ref.account)), instrument.lots_per_base,
-                                    static_cast<i128>(magnitude(state.row(ref).size_lots)));
+    const i128 room =
+        mul_div_floor(units_to_lose(state, ref, closing), instrument.lots_per_base,
+                      static_cast<i128>(magnitude(state.row(ref).size_lots)));
     return side == Side::kSell
                ? max(band, div_ceil(max(0, mark - room), instrument.tick_size))
                : min(band, div_floor(mark + room, instrument.tick_size));
@@ -60,8 +72,9 @@ uint8_t flag_of(Closing closing) {
 
 ForcedOrder closing_order(const State& state, RowRef row, Closing closing) {
     const Side side = closing_side(state, row);
-    const i128 limit = closing == Closing::kHouseUnwind ? unwind_limit(state, row, side)
-                                                        : bankruptcy_limit(state, row, side);
+    const i128 limit = closing == Closing::kHouseUnwind
+                           ? unwind_limit(state, row, side)
+                           : banded_limit(state, row, side, closing);
     const i128 held = static_cast<i128>(magnitude(state.row(row).size_lots));
     return {
         .account = row.account,

@@ -19,28 +19,6 @@ void open_long(Venue& venue) {
           Code::kOk);
 }
 
-// Signers say a new mark; all events until the sweeps have ended.
-std::vector<Event> sweep_at(Venue& venue, uint64_t price) {
-    std::vector<Event> seen;
-    for (uint64_t signer = 0; signer < 2; ++signer) {
-        venue.now_ms += 10;
-        CHECK(venue.posted(venue.prices(signer, {{0, price}}, venue.now_ms)) == Code::kOk);
-        for (int i = 0; i < 100; ++i) {
-            for (const Event& event : venue.events()) seen.push_back(event);
-            if (venue.state().globals().sweep_remaining == 0) break;
-            CHECK(venue.posted(Venue::resume()) == Code::kOk);
-        }
-    }
-    return seen;
-}
-
-std::vector<Event> of_kind(const std::vector<Event>& events, EventKind kind) {
-    std::vector<Event> found;
-    for (const Event& event : events)
-        if (event.kind == static_cast<uint16_t>(kind)) found.push_back(event);
-    return found;
-}
-
 // At 54,000 equity is 276,400: 2,303.33 USDC a BTC, so that 51,696.67 is the bankruptcy price.
 void test_a_long_is_not_sold_below_its_bankruptcy_price() {
     for (const uint64_t bid : {51'696, 51'697}) {

@@ -29,6 +29,7 @@ public:
         bool inbox = false;
         const Bytes message = next_message(inbox);
         const Bytes before = venue_.image();
+        note_unsafe();
         const Code code = venue_.apply(message, inbox);
         outcomes[code] += 1;
         for (const Event& event : venue_.events()) kinds[event.kind] += 1;
@@ -42,6 +43,8 @@ public:
         check_fills();
         check_withdrawals();
         check_margins();
+        check_leaving();
+        if (code == Code::kOk && message[0] == 0x12) check_deleveraged();
         if (random_.one_in(8)) check_undo_and_again(before, message, inbox, code);
     }
 
@@ -55,6 +58,8 @@ private:
 
     Bytes next_message(bool& inbox) {
         venue_.now_ms += random_.one_in(50) ? random_.below(40'000) : random_.below(300);
+        // Now and then nobody says a price for a day.
+        if (random_.one_in(2'000)) venue_.now_ms += 86'400'001;
         inbox = false;
         State state = venue_.state();
         const bool pending = state.globals().pending_order != 0;
@@ -147,16 +152,19 @@ private:
 
     Message from_inbox() {
         // Drawn one by one: compilers evaluate arguments in different orders.
-        const uint64_t choice = random_.below(8);
+        const uint64_t choice = random_.below(10);
         const uint64_t owner = any_owner();
         const uint64_t index = random_.below(5);
         const uint64_t feed = random_.below(5);
         const uint64_t asset = random_.below(4);
+        const bool rarely = random_.one_in(4);
         switch (choice) {
             case 0: return venue_.forced_cancel(owner);
             case 1: return venue_.forced_withdraw(owner, asset, random_.below(1u << 30));
             case 2: return Venue::perpetual(index, feed);
             case 3: return Venue::spot(index, feed % 3, asset);
+            case 4: return rarely ? venue_.forced_close(owner) : venue_.forced_cancel(owner);
+            case 5: return venue_.forced_revoke(owner, index);
             default:
                 return Message(0x90).u16(random_.below(kAssetsMax))
                     .u64(random_.one_in(3) ? random_.below(1'000'000)
@@ -298,7 +306,8 @@ private:
                                                           : taker_fills_ + kFillsPerMessage;
         for (const Event& fill : fills) {
             CHECK(!is_unsafe(state, fill.counter_account));
-            if ((fill.reason & (kFillFlagLiquidation | kFillFlagHouseUnwind)) == 0)
+            // Who leaves may end below maintenance by a fee.
+            if ((fill.reason & ~kFillFlagTakerSells) == 0)
                 CHECK(excess(state, fill.account, Requirement::kMaintenance) +
                           static_cast<int64_t>(taker_fills_) >=
                       0);
@@ -310,6 +319,42 @@ private:
     void check_withdrawals() {
         for (const Event& event : venue_.events(EventKind::kWithdrawn))
             CHECK(excess(venue_.state(), event.account, Requirement::kInitial) >= 0);
+    }
+
+    // Who leaves has no orders; a scan is of the account at the cursor of a sweep, with its ranks in
+    // order, and it has left nothing behind when there is none.
+    void check_leaving() {
+        State state = venue_.state();
+        for (uint32_t account = 0; account < kAccountsMax; ++account)
+            CHECK(state.accounts[account].leaving == 0 ||
+                  (state.accounts[account].open_orders == 0 && account != kHouse));
+        const ScanRecord& scan = state.scan[0];
+        for (uint32_t place = scan.ranked; place < kFillsPerMessage; ++place)
+            CHECK(state.scan_ranks[place].score_ppm == 0 && state.scan_ranks[place].account == 0);
+        if (scan.account_plus_1 == 0) {
+            CHECK((scan.instrument_plus_1 | scan.next | scan.remaining | scan.ranked) == 0);
+            return;
+        }
+        CHECK(scan.ranked <= kFillsPerMessage && state.globals().sweep_remaining > 0);
+        CHECK(scan.account_plus_1 - 1 == state.globals().sweep_next);
+        for (uint32_t place = 1; place < scan.ranked; ++place) {
+            const ScanRankRecord& better = state.scan_ranks[place - 1];
+            const ScanRankRecord& worse = state.scan_ranks[place];
+            CHECK(better.score_ppm > worse.score_ppm ||
+                  (better.score_ppm == worse.score_ppm && better.account < worse.account));
+        }
+    }
+
+    void note_unsafe() {
+        for (uint32_t account = 0; account < kAccountsMax; ++account)
+            unsafe_before_[account] = is_unsafe(venue_.state(), account);
+    }
+
+    // Whoever was safe is safe after having been closed against his will (P6).
+    void check_deleveraged() {
+        for (const Event& event : venue_.events(EventKind::kDeleveraged))
+            CHECK(event.counter_account == kHouse || unsafe_before_[event.counter_account] ||
+                  !is_unsafe(venue_.state(), event.counter_account));
     }
 
     // Three writings of the same sums agree.
@@ -341,6 +386,7 @@ private:
     test::Random& random_;
     Venue venue_;
     int64_t price_ = static_cast<int64_t>(kMark);
+    bool unsafe_before_[kAccountsMax] = {};
     uint64_t taker_fills_ = 0;  // of the order under way
 };
 
@@ -350,7 +396,8 @@ void check_coverage(const Fuzz& fuzz) {
     for (const EventKind kind :
          {kAccountOpened, kDeposited, kDepositBounced, kWithdrawn, kOrderAccepted, kOrderResting,
           kFill, kOrderCancelled, kTakerContinues, kFundingPaid, kPriceUpdated, kSweepFinished,
-          kLiquidated, kTakenOver, kCollateralTaken, kShortfall})
+          kLiquidated, kTakenOver, kCollateralTaken, kShortfall, kAccountLeaving, kClosing,
+          kDeleveraged, kAccountLeft})
         if (!fuzz.kinds.contains(static_cast<uint16_t>(kind))) {
             std::printf("no event of kind %d\n", static_cast<int>(kind));
             test::fail("coverage", __FILE__, __LINE__);
@@ -358,7 +405,8 @@ void check_coverage(const Fuzz& fuzz) {
     for (const Code code :
          {Code::kTakerPending, Code::kSweepPending, Code::kInsufficientBalance,
           Code::kMarginInsufficient, Code::kPostOnlyWouldCross, Code::kAccountOrdersFull,
-          Code::kBadPrice, Code::kBadSize, Code::kOrderUnknown, Code::kMarkStale})
+          Code::kBadPrice, Code::kBadSize, Code::kOrderUnknown, Code::kMarkStale,
+          Code::kAccountLeaving})
         if (!fuzz.outcomes.contains(code)) {
             std::printf("no reject with code %u\n", static_cast<uint32_t>(code));
             test::fail("coverage", __FILE__, __LINE__);
@@ -369,10 +417,10 @@ void check_coverage(const Fuzz& fuzz) {
 
 int main(int argc, char** argv) {
     test::Random random(test::seed_of(argc, argv));
-    const uint64_t messages = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 12'000;
+    const uint64_t messages = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 20'000;
     Fuzz fuzz(random);
     for (test::round = 0; test::round < messages; ++test::round) fuzz.step();
-    if (test::seed == 1 && messages >= 12'000) check_coverage(fuzz);
+    if (test::seed == 1 && messages >= 20'000) check_coverage(fuzz);
     if (argc > 2) {
         for (const auto& [code, count] : fuzz.outcomes)
             std::printf("code %u: %llu\n", static_cast<uint32_t>(code),

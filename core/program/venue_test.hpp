@@ -159,10 +159,11 @@ public:
         return inbox(Message(0x81).u16(asset).u8(1).u8(decimals).u16(feed).u32(weight_ppm)
                          .u64(opening_min).address(address_of(0xC0 + asset)));
     }
-    static Message perpetual(uint64_t instrument, uint64_t feed) {
+    static Message perpetual(uint64_t instrument, uint64_t feed,
+                             uint64_t liquidation_band_ppm = 50'000) {
         return Message(0x82).u16(instrument).u8(1).u16(0xFFFF).u16(feed).u64(1'000'000)
             .u64(1'000).u32(100'000).u32(50'000).u32(500).u32(200).u32(10'000).u32(50'000)
-            .u32(50'000).u32(10'000).text("BTC-PERPETUAL", 16);
+            .u32(liquidation_band_ppm).u32(10'000).text("BTC-PERPETUAL", 16);
     }
     static Message spot(uint64_t instrument, uint64_t feed, uint64_t base) {
         return Message(0x82).u16(instrument).u8(0).u16(base).u16(feed).u64(1'000'000).u64(1'000)
@@ -184,6 +185,12 @@ public:
     }
     Message forced_cancel(uint64_t owner) const {
         return Message(0x92).address(address_of(owner)).u8(0);
+    }
+    Message forced_close(uint64_t owner) const {
+        return Message(0x93).address(address_of(owner)).u8(0);
+    }
+    Message forced_revoke(uint64_t owner, uint64_t slot) const {
+        return Message(0x94).address(address_of(owner)).u8(0).u8(slot);
     }
     Message tick() const { return Message(0x11).u64(now_ms); }
     static Message resume() { return Message(0x12); }
@@ -307,6 +314,36 @@ private:
     std::unique_ptr<Context> context_{new Context{}};
     uint64_t next_nonce_ = 1;
 };
+
+// The events of the last message and of the parts of the sweep behind it.
+inline std::vector<Event> until_swept(Venue& venue) {
+    std::vector<Event> seen;
+    for (int parts = 0; parts < 1000; ++parts) {
+        for (const Event& event : venue.events()) seen.push_back(event);
+        if (venue.state().globals().sweep_remaining == 0) return seen;
+        CHECK(venue.posted(Venue::resume()) == Code::kOk);
+    }
+    CHECK(false);
+    return seen;
+}
+
+// Two signers say a new mark; all events until the sweeps have ended.
+inline std::vector<Event> sweep_at(Venue& venue, uint64_t price) {
+    std::vector<Event> seen;
+    for (uint64_t signer = 0; signer < 2; ++signer) {
+        venue.now_ms += 10;
+        CHECK(venue.posted(venue.prices(signer, {{0, price}}, venue.now_ms)) == Code::kOk);
+        for (const Event& event : until_swept(venue)) seen.push_back(event);
+    }
+    return seen;
+}
+
+inline std::vector<Event> of_kind(const std::vector<Event>& events, EventKind kind) {
+    std::vector<Event> found;
+    for (const Event& event : events)
+        if (event.kind == static_cast<uint16_t>(kind)) found.push_back(event);
+    return found;
+}
 
 inline OrderFields limit(Side side, uint64_t price, uint64_t size, uint32_t instrument = 0) {
     return {.instrument = instrument, .side = side, .price_ticks = price, .size_lots = size};
