@@ -45,7 +45,7 @@ def _placed_on_stale_collateral(state: State, account: Account, **_: bool) -> bo
     return prices_fresh(state, account)
 
 
-def _only_the_band(state: State, account: Account, index: int) -> int:
+def _only_the_band(state: State, account: Account, index: int, _kept: int = 0) -> int:
     instrument, size = state.instruments[index], account.rows[index].size_lots
     side = Side.SELL if size > 0 else Side.BUY
     return band_limit(state, instrument, side, instrument.liquidation_band_ppm)
@@ -117,6 +117,7 @@ def _run_all(make_engine: MakeEngine) -> None:
         pytest.param(leaving, "trunc_div", _floor, id="scores rounded down"),
         pytest.param(leaving, "ceil_div", _floor, id="the last mark rounded for the leaver"),
         pytest.param(leaving, "liquidation_limit", _only_the_band, id="closed beyond bankruptcy"),
+        pytest.param(leaving, "maintenance", lambda *_: 0, id="closed at the others' cost"),
         pytest.param(leaving, "largest_position", _last_position, id="another one closed first"),
         pytest.param(leaving, "_scan_part", _scan_without_ties, id="of equals the higher account"),
         pytest.param(

@@ -1,4 +1,6 @@
-"""Withdrawing from a venue that has had no price for a day (12.6): everybody the same share."""
+"""A venue that has had no price for a day: settled at the last mark (12.5), paid pro rata (12.6)."""
+
+from typing import Any
 
 import pytest
 from tests.spec.venue import BUY, SELL, USD, CheckedVenue, Trader, Venue, kinds
@@ -19,10 +21,82 @@ def _trade(long: Trader, short: Trader, price: int, lots: int) -> None:
     long.order(BUY, price, lots)
 
 
-def _publish(venue: Venue, ticks: dict[int, int]) -> None:
+def _publish(venue: Venue, ticks: dict[int, int], **fields: Any) -> None:
     """Without the rest of the sweep that it starts."""
     venue.now_ms += 1
-    assert venue.publish(ticks)[0] == Code.OK
+    assert venue.publish(ticks, **fields)[0] == Code.OK
+
+
+def _of(events: list[Event], kind: EventKind) -> list[Event]:
+    return [event for event in events if event.kind == kind]
+
+
+def _deals(events: list[Event]) -> list[tuple[int, int, int]]:
+    """(against whom, price, size) of what was closed by deleveraging."""
+    closed = _of(events, EventKind.DELEVERAGED)
+    return [(event.counter_account, event.price, event.size) for event in closed]
+
+
+# --- closing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "price"), [(BUY, 100), (SELL, 101)])
+def test_an_abandoned_mark_settles_without_fees_or_slippage(
+    venue: Venue, side: int, price: int
+) -> None:
+    """The last mark is 100.5: half a tick against the one who leaves, no book, no fee."""
+    leaver, other, maker = venue.trader(), venue.trader(), venue.trader()
+    other.order(1 - side, 100, 1_000)
+    leaver.order(side, 100, 1_000)
+    _publish(venue, {0: 0, 1: 0}, entries=[(0, 100_500_000), (1, 100 * USD)])
+    venue.finish()
+    maker.order(side, 100 if side == BUY else 101, 1_000)
+    quotes = [leaver.quote, other.quote]
+    venue.now_ms += ABANDONED_MS
+    assert kinds(leaver.leave()) == ["ACCOUNT_LEAVING"]
+    assert venue.send(Kind.CONTINUE, {})[0] == Code.NOTHING_TO_CONTINUE  # a millisecond early
+    venue.now_ms += 1
+    assert leaver.leave() == []  # the same item again starts the sweep that closes it
+    assert venue.lines("G")[0][3] == "4"
+    events = venue.finish()
+    assert _of(events, EventKind.CLOSING) == _of(events, EventKind.FILL) == []
+    assert [e.value for e in _of(events, EventKind.DELEVERAGED)] == [0]
+    assert _deals(events) == [(other.index, price, 1_000)]
+    gain = (price - 100) * USD * (1 if side == BUY else -1)
+    assert [leaver.quote, other.quote] == [quotes[0] + gain, quotes[1] - gain]
+    assert venue.house_balance() == 0
+    assert not leaver.is_leaving
+
+
+def test_a_forced_close_during_a_sweep_that_has_passed_starts_it_anew(venue: Venue) -> None:
+    leaver, other = venue.trader(), venue.trader()
+    for _ in range(3):
+        venue.trader()
+    _trade(leaver, other, 100, 10)
+    venue.now_ms += ABANDONED_MS + 1
+    venue.ok(Kind.TICK)  # the house, the leaver, the other: the cursor is behind them
+    assert venue.lines("G")[0][2:4] == ["3", "3"]
+    leaver.leave()
+    assert venue.lines("G")[0][2:4] == ["3", "6"]
+    assert _deals(venue.finish()) == [(other.index, 100, 10)]
+
+
+def test_a_mark_below_one_tick_settles_at_nothing(engine_name: str) -> None:
+    """Whoever sells for 0 leaves with what the ticks can say; nobody else pays for them."""
+    venue = CheckedVenue.listed(engine_name)
+    short, long = venue.trader(), venue.trader()
+    _trade(long, short, 100, 10)
+    _publish(venue, {0: 0}, entries=[(0, USD // 2)])
+    venue.finish()
+    venue.now_ms += ABANDONED_MS + 1
+    quote = short.quote
+    long.leave()
+    events = venue.finish()
+    assert _deals(events) == [(short.index, 0, 10)]
+    assert short.quote == quote + USD  # 10 lots sold at 100
+
+
+# --- withdrawing ---------------------------------------------------------------------------------
 
 
 def _held_and_missing(venue: Venue) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from tests.spec.venue import BUY, SELL, USD, CheckedVenue, Trader, Venue, kinds
 from provenue.spec.constants import CancelReason, Code, EventKind, FillFlag, Kind
 from provenue.spec.events import Event
 
-STALE_MS, ABANDONED_MS = 60_000, 86_400_000
+STALE_MS = 60_000
 
 
 @pytest.fixture
@@ -185,6 +185,25 @@ def test_a_close_stops_at_the_bankruptcy_price(engine_name: str) -> None:
     assert _deals(events) == [(short.index, 90, 1_000)]
     assert long.quote == quote - 10 * USD - 45_000
     assert _of(events, EventKind.SHORTFALL) == []
+
+
+def test_a_close_leaves_what_the_other_positions_need(engine_name: str) -> None:
+    """At 97 and 97 equity is 15.98, and 4.85 of it is the margin of the other base.
+
+    Down to 85.87 for the first, though its band goes to 77.6 and all of the equity to 81.02.
+    """
+    venue = CheckedVenue.listed(engine_name, liquidation_band_ppm=200_000)
+    leaver, short = venue.trader(22), venue.trader()
+    for instrument in (1, 2):
+        leaver.order(BUY, 100, 1_000, instrument)
+        short.order(SELL, 100, 1_000, instrument)
+    assert leaver.quote == 21_980_000
+    leaver.leave()
+    events = venue.price({0: 97, 1: 97})
+    deals = _of(events, EventKind.DELEVERAGED)
+    assert [(e.instrument, e.price) for e in deals] == [(1, 86), (2, 93)]
+    assert _of(events, EventKind.LIQUIDATED) == _of(events, EventKind.TAKEN_OVER) == []
+    assert leaver.quote == 21_980_000 - 14 * USD - 43_000 - 7 * USD - 46_500
 
 
 def test_at_bankruptcy_the_house_pays_the_fee_to_itself(engine_name: str) -> None:
@@ -406,7 +425,7 @@ def test_nobody_is_closed_at_a_price_worse_than_the_mark(engine_name: str) -> No
         assert _deals(events) == [(other.index, price, 1_000)]
 
 
-# --- marks that wait and marks that are gone -----------------------------------------------------
+# --- marks that wait -----------------------------------------------------------------------------
 
 
 def test_a_stale_mark_waits(venue: Venue) -> None:
@@ -437,59 +456,3 @@ def test_a_scan_whose_mark_grows_stale_is_dropped_when_the_cursor_goes_on(venue:
     venue.finish()
     assert leaver.is_leaving
     assert _deals(venue.price({0: 100})) == [(other.index, 95, 10)]
-
-
-@pytest.mark.parametrize(("side", "price"), [(BUY, 100), (SELL, 101)])
-def test_an_abandoned_mark_settles_without_fees_or_slippage(
-    venue: Venue, side: int, price: int
-) -> None:
-    """The last mark is 100.5: half a tick against the one who leaves, no book, no fee."""
-    leaver, other, maker = venue.trader(), venue.trader(), venue.trader()
-    other.order(1 - side, 100, 1_000)
-    leaver.order(side, 100, 1_000)
-    _publish(venue, {0: 0, 1: 0}, entries=[(0, 100_500_000), (1, 100 * USD)])
-    venue.finish()
-    maker.order(side, 100 if side == BUY else 101, 1_000)
-    quotes = [leaver.quote, other.quote]
-    venue.now_ms += ABANDONED_MS
-    assert kinds(leaver.leave()) == ["ACCOUNT_LEAVING"]
-    assert venue.send(Kind.CONTINUE, {})[0] == Code.NOTHING_TO_CONTINUE  # a millisecond early
-    venue.now_ms += 1
-    assert leaver.leave() == []  # the same item again starts the sweep that closes it
-    assert venue.lines("G")[0][3] == "4"
-    events = venue.finish()
-    assert _of(events, EventKind.CLOSING) == _of(events, EventKind.FILL) == []
-    assert [e.value for e in _of(events, EventKind.DELEVERAGED)] == [0]
-    assert _deals(events) == [(other.index, price, 1_000)]
-    gain = (price - 100) * USD * (1 if side == BUY else -1)
-    assert [leaver.quote, other.quote] == [quotes[0] + gain, quotes[1] - gain]
-    assert venue.house_balance() == 0
-    assert not leaver.is_leaving
-
-
-def test_a_forced_close_during_a_sweep_that_has_passed_starts_it_anew(venue: Venue) -> None:
-    leaver, other = venue.trader(), venue.trader()
-    for _ in range(3):
-        venue.trader()
-    _trade(leaver, other, 100, 10)
-    venue.now_ms += ABANDONED_MS + 1
-    venue.ok(Kind.TICK)  # the house, the leaver, the other: the cursor is behind them
-    assert venue.lines("G")[0][2:4] == ["3", "3"]
-    leaver.leave()
-    assert venue.lines("G")[0][2:4] == ["3", "6"]
-    assert _deals(venue.finish()) == [(other.index, 100, 10)]
-
-
-def test_a_mark_below_one_tick_settles_at_nothing(engine_name: str) -> None:
-    """Whoever sells for 0 leaves with what the ticks can say; nobody else pays for them."""
-    venue = CheckedVenue.listed(engine_name)
-    short, long = venue.trader(), venue.trader()
-    _trade(long, short, 100, 10)
-    _publish(venue, {0: 0}, entries=[(0, USD // 2)])
-    venue.finish()
-    venue.now_ms += ABANDONED_MS + 1
-    quote = short.quote
-    long.leave()
-    events = venue.finish()
-    assert _deals(events) == [(short.index, 0, 10)]
-    assert short.quote == quote + USD  # 10 lots sold at 100

@@ -27,12 +27,15 @@ def closing_side(size_lots: int) -> Side:
     return Side.SELL if size_lots > 0 else Side.BUY
 
 
-def liquidation_limit(state: State, account: Account, index: int) -> int:
-    """Within the band, and not beyond the bankruptcy price: below it others would pay."""
+def liquidation_limit(state: State, account: Account, index: int, kept: int = 0) -> int:
+    """Within the band, and not beyond the bankruptcy price: below it others would pay.
+
+    `kept` quote units of the equity are not for this position (12.4).
+    """
     instrument = state.instruments[index]
     size = account.rows[index].size_lots
     side, mark, tick = closing_side(size), state.mark(instrument), instrument.tick_size
-    room = max(0, equity(state, account)) * instrument.lots_per_base // abs(size)
+    room = max(0, equity(state, account) - kept) * instrument.lots_per_base // abs(size)
     band = band_limit(state, instrument, side, instrument.liquidation_band_ppm)
     if side == Side.SELL:
         return max(band, ceil_div(max(0, mark - room), tick))

@@ -25,7 +25,7 @@ from provenue.spec.constants import (
     Side,
 )
 from provenue.spec.custody import cancel_by_force, named_account
-from provenue.spec.margin import feed_abandoned, feed_fresh
+from provenue.spec.margin import feed_abandoned, feed_fresh, maintenance, row_maintenance
 from provenue.spec.notation import Reject, ceil_div, clamp, sign, trunc_div
 from provenue.spec.state import QUOTE, Account, Row, Scan, State
 from provenue.spec.trading import match
@@ -113,11 +113,20 @@ def _closing_step(state: State, account: Account, closable: list[int]) -> None:
         state.scan = None
 
 
+def _closing_limit(state: State, account: Account, index: int) -> int:
+    """As a liquidation's, but not at the cost of what the other positions need.
+
+    Else a friend could buy this one for all there is, and the house take the others for nothing.
+    """
+    own = row_maintenance(state, state.instruments[index], account.rows[index])
+    return liquidation_limit(state, account, index, maintenance(state, account) - own)
+
+
 def _close_on_the_book(state: State, account: Account, index: int) -> bool:
     """12.4 step 2: whether the book has taken, or at least lost, an order."""
     if not feed_fresh(state, state.instruments[index].feed):
         return False
-    order = closing_order(account, index, liquidation_limit(state, account, index))
+    order = closing_order(account, index, _closing_limit(state, account, index))
     state.emit(
         EventKind.CLOSING,
         instrument=index,
@@ -167,7 +176,7 @@ def _deleveraging_terms(state: State, account: Account, index: int) -> tuple[int
     at_mark = mark // tick if side == Side.SELL else ceil_div(mark, tick)  # against the leaver (P8)
     if not feed_fresh(state, instrument.feed):
         return at_mark, 0
-    limit = closing_order(account, index, liquidation_limit(state, account, index)).price_ticks
+    limit = closing_order(account, index, _closing_limit(state, account, index)).price_ticks
     price = min(limit, at_mark) if side == Side.SELL else max(limit, at_mark)
     return price, instrument.taker_fee_ppm
 
