@@ -67,6 +67,7 @@ class AccountView(TypedDict):
     subaccount: int
     generation: int
     open_orders: int
+    leaving: bool  # every position is being closed through L1 (chapter 12)
     balances: list[int]  # asset units, by asset
     keys: list[KeyView]
 
@@ -256,6 +257,7 @@ class ImageReader:
             "subaccount": record["subaccount"],
             "generation": record["generation"],
             "open_orders": record["open_orders"],
+            "leaving": bool(record["leaving"]),
             "balances": balances.tolist(),
             "keys": [self._key(index, slot) for slot in range(constants.KEYS_PER_ACCOUNT)],
         }

@@ -39,13 +39,14 @@ def _books(engine: Engine, dump: str) -> None:
 
 def _accounts(engine: Engine, dump: str) -> None:
     keys = {(int(f[0]), int(f[1])): f[2:] for f in _lines(dump, "K")}
-    for index, generation, owner, subaccount, count, _leaving, *rest in _lines(dump, "U"):
+    for index, generation, owner, subaccount, count, leaving, *rest in _lines(dump, "U"):
         view = engine.account(int(index))
         assert view is not None
         assert view["account_id"] == int(generation) << 32 | int(index)
         assert view["owner"].hex() == owner
         assert view["subaccount"] == int(subaccount)
         assert view["open_orders"] == int(count)
+        assert view["leaving"] == (leaving == "1")
         assert view["balances"] == [int(balance) for balance in rest[:3]]
         ids = [order["order_id"] for order in engine.orders(int(index))]
         assert ids == [int(order_id) for order_id in rest[3:]]

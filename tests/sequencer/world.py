@@ -117,6 +117,21 @@ class World:
         )
         return self.inbox[-1]
 
+    def forced_close(self, number: int) -> InboxItem:
+        """A trader closes every position through L1."""
+        self._enqueue(wire.ForcedClose(owner=address_of(number), subaccount=0))
+        return self.inbox[-1]
+
+    def forced_withdraw(self, number: int, units: int) -> InboxItem:
+        """A trader withdraws USDC through L1, to itself."""
+        owner = address_of(number)
+        self._enqueue(
+            wire.ForcedWithdraw(
+                owner=owner, subaccount=0, asset=0, amount_units=units, recipient=owner
+            )
+        )
+        return self.inbox[-1]
+
     def prices(self, signer: int, price_units: int) -> bytes:
         """A signed vector of one feed."""
         self._published_ms = max(self._published_ms + 1, self.now_ms)

@@ -1,4 +1,4 @@
-"""A venue that has had no price for a day: settled at the last mark (12.5), paid pro rata (12.6)."""
+"""A venue without a price for a day: settled at the last mark (12.5), paid pro rata (12.6)."""
 
 from typing import Any
 

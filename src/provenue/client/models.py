@@ -203,6 +203,8 @@ class Account:
     initial_margin: Decimal
     maintenance_margin: Decimal
     balances: dict[str, Balance]
+    is_leaving: bool
+    """Its positions are being closed through L1; it places no orders meanwhile."""
 
     @classmethod
     def of(cls, view: dict[str, Any], decimals: dict[str, int]) -> Self:
@@ -225,6 +227,7 @@ class Account:
             initial_margin=_decimal(quote["initial_margin"]),
             maintenance_margin=_decimal(quote["maintenance_margin"]),
             balances=balances,
+            is_leaving=view["leaving"],
         )
 
     def balance(self, currency: str) -> Decimal:

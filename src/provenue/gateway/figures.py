@@ -126,9 +126,10 @@ class OpenInterest:
         return self._sizes.get((account, instrument), 0)
 
     def take(self, events: Sequence[Event]) -> None:
-        """Follow fills and takeovers."""
+        """Follow fills, deleveragings and takeovers."""
+        trades = (EventKind.FILL, EventKind.DELEVERAGED)
         for event in events:
-            if event.kind is EventKind.FILL and event.instrument in self._perpetuals:
+            if event.kind in trades and event.instrument in self._perpetuals:
                 bought = -event.size if event.reason & FillFlag.TAKER_SELLS else event.size
                 self._move(event.account, event.instrument, bought)
                 self._move(event.counter_account, event.instrument, -bought)

@@ -117,6 +117,9 @@ class History:
                     "amount": number(row.amount_units, 10 ** self._venue.unit_decimals(row.asset)),
                     "address": "0x" + row.recipient.hex(),
                     "forced": bool(row.forced),
+                    "haircut": number(
+                        row.haircut_units, 10 ** self._venue.unit_decimals(row.asset)
+                    ),
                     "batch": row.batch,
                     "state": (
                         "final" if final is not None and final.number >= row.batch else "confirmed"

@@ -149,7 +149,7 @@ class Orders:
                 trade = next(fills)
                 for order_id in (event.order_id, event.counter_order_id):
                     filled = self._live.get(order_id)
-                    if filled is not None:  # a liquidation order has no id
+                    if filled is not None:  # an order of the program itself has no id
                         self._fill(filled, trade)
                         touched[order_id] = filled
             elif event.kind is EventKind.ORDER_CANCELLED:

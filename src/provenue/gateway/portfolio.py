@@ -56,6 +56,7 @@ class Portfolio:
             "type": "main" if entry.subaccount == 0 else "subaccount",
             "subaccount": entry.subaccount,
             "address": "0x" + entry.owner.hex(),
+            "leaving": self._account(entry.index)["leaving"],
             "summaries": self.summaries(entry.index),
         }
         return self._durable(shown)
@@ -124,6 +125,7 @@ class Portfolio:
                 "cross_collateral_enabled": True,
                 "portfolio_margining_enabled": False,
                 "margin_model": "cross_sm",
+                "leaving": account["leaving"],
             },
         )
         return shown

@@ -20,6 +20,7 @@ from provenue.gateway.portfolio import Portfolio
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Taken, Venue
 from provenue.gateway.views import order_view, user_trade_view
+from provenue.sequencer.tape import TradeRow
 from provenue.wire import InstrumentKind
 
 __all__ = ["UserChannels"]
@@ -121,8 +122,8 @@ class UserChannels:
                     self._dirty.add(entry.owner)
         if taken.orders:
             self._publish_orders(taken)
-        if taken.trades:
-            self._publish_trades(taken)
+        if taken.trades or taken.deleveragings:
+            self._publish_trades(taken.trades + taken.deleveragings)
 
     def _publish_orders(self, taken: Taken) -> None:
         lists: dict[tuple[bytes, str], list[Any]] = {}
@@ -142,9 +143,9 @@ class UserChannels:
         for (owner, name), views in lists.items():
             self._hub.publish(name, views, owner=owner)
 
-    def _publish_trades(self, taken: Taken) -> None:
+    def _publish_trades(self, rows: list[TradeRow]) -> None:
         lists: dict[tuple[bytes, str], list[Any]] = {}
-        for row in taken.trades:
+        for row in rows:
             for account_id, order_id in (
                 (row.taker, row.taker_order),
                 (row.maker, row.maker_order),

@@ -81,6 +81,8 @@ class Taken:
     outcome: Outcome
     events: list[Event]
     trades: list[TradeRow]
+    """Fills."""
+    deleveragings: list[TradeRow]
     orders: list[Order]
     levels: dict[int, list[LevelChange]]
 
@@ -154,7 +156,8 @@ class Venue:
                 # The engine holds just what is durable while a group is being published.
                 self._read_listings()
         self.open_interest.take(events)
-        trades = self._tape.take(outcome.sequence, outcome.stamp_ms, outcome.message, events)
+        rows = self._tape.take(outcome.sequence, outcome.stamp_ms, outcome.message, events)
+        trades = [row for row in rows if not row.is_deleveraging]
         if trades:
             self._trades_of[outcome.sequence] = trades
             if len(self._trades_of) > TRADES_KEPT:
@@ -165,7 +168,8 @@ class Venue:
         levels = self.books.take(events)
         if any(event.kind is EventKind.PRICE_UPDATED for event in events):
             self._read_premiums()
-        return Taken(outcome, events, trades, orders, levels)
+        deleveragings = [row for row in rows if row.is_deleveraging]
+        return Taken(outcome, events, trades, deleveragings, orders, levels)
 
     def _read_listings(self) -> None:
         self._assets = [dict(view) for view in self.engine.assets()]

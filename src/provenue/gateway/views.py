@@ -71,11 +71,15 @@ def public_trade_view(venue: Venue, row: TradeRow) -> View:
     }
     if row.flags & (FillFlag.LIQUIDATION | FillFlag.HOUSE_UNWIND):
         view["liquidation"] = "T"
+    if row.flags & FillFlag.FORCED_CLOSE:
+        view["forced_close"] = "T"
     return view
 
 
 def user_trade_view(venue: Venue, row: TradeRow, account_id: int, order: Order | None) -> View:
-    """One trade as one of its two accounts sees it; `order` is that account's order."""
+    """One trade as one of its two accounts sees it; `order` is that account's order, if any. Of a
+    deleveraging the account that leaves is the taker.
+    """
     is_maker = row.maker == account_id
     view = public_trade_view(venue, row)
     view |= {
@@ -92,4 +96,6 @@ def user_trade_view(venue: Venue, row: TradeRow, account_id: int, order: Order |
         "api": True,
         "account": str(account_id),
     }
+    if row.is_deleveraging:
+        view["deleveraging"] = True
     return view

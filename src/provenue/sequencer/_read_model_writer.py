@@ -10,7 +10,7 @@ import sqlite3
 
 from provenue import wire
 from provenue.sequencer.sequencer import Outcome
-from provenue.sequencer.tape import Tape, TradeRow
+from provenue.sequencer.tape import DELEVERAGING, Tape, TradeRow
 from provenue.wire import CancelReason, Event, EventKind, Kind
 
 __all__ = ["SCHEMA", "Writer", "load_tape"]
@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE INDEX IF NOT EXISTS orders_account ON orders (account, created_ms);
 CREATE TABLE IF NOT EXISTS withdrawals (
   id INTEGER PRIMARY KEY, asset INTEGER, recipient BLOB, amount_units INTEGER,
-  account INTEGER, forced INTEGER, bounced INTEGER, sequence INTEGER, batch INTEGER);
+  account INTEGER, forced INTEGER, bounced INTEGER, sequence INTEGER, batch INTEGER,
+  haircut_units INTEGER);
 CREATE TABLE IF NOT EXISTS deposits (
   sequence INTEGER PRIMARY KEY, account INTEGER, asset INTEGER, amount_units INTEGER,
   owner BLOB, subaccount INTEGER, batch INTEGER);
@@ -45,7 +46,10 @@ CREATE TABLE IF NOT EXISTS instrument_feeds (instrument INTEGER PRIMARY KEY, fee
 
 def load_tape(db: sqlite3.Connection) -> Tape:
     """The tape as it stands behind the last written outcome."""
-    last = "SELECT price_ticks, tick_direction FROM trades WHERE instrument=? ORDER BY id DESC"
+    last = (
+        "SELECT price_ticks, tick_direction FROM trades "
+        f"WHERE instrument=? AND flags<{DELEVERAGING} ORDER BY id DESC"
+    )
     tape = Tape(
         generations=dict(db.execute("SELECT account, generation FROM generations")),
         marks=dict(db.execute("SELECT feed, price FROM marks")),
@@ -70,6 +74,7 @@ class Writer:
             EventKind.DEPOSITED: self._deposited,
             EventKind.WITHDRAWN: self._issued,
             EventKind.DEPOSIT_BOUNCED: self._issued,
+            EventKind.HAIRCUT: self._cut,
             EventKind.ACCOUNT_OPENED: self._opened,
             EventKind.PRICE_UPDATED: self._priced,
             EventKind.INSTRUMENT_LISTED: self._listed,
@@ -90,7 +95,7 @@ class Writer:
         trades = self._tape.take(outcome.sequence, outcome.stamp_ms, outcome.message, events)
         remaining = iter(trades)
         for event in events:
-            if event.kind is EventKind.FILL:
+            if event.kind in (EventKind.FILL, EventKind.DELEVERAGED):
                 self._trade(next(remaining))
             elif (writer := self._writers.get(event.kind)) is not None:
                 writer(outcome, event)
@@ -106,7 +111,7 @@ class Writer:
         for order_id in (trade.taker_order, trade.maker_order):
             row = self._db.execute(find, (order_id,)).fetchone()
             if row is None:
-                continue  # a liquidation order has no id
+                continue  # an order of the program itself has no id
             filled = row[1] + trade.size_lots
             # As text: sums of ticks times lots may leave 64 bits.
             value = str(int(row[2]) + trade.price_ticks * trade.size_lots)
@@ -168,7 +173,13 @@ class Writer:
             int(bounced),
             outcome.sequence,
             outcome.batch,
+            0,
         )
+
+    def _cut(self, outcome: Outcome, event: Event) -> None:
+        """What the withdrawal of this message would have been more (12.6)."""
+        update = "UPDATE withdrawals SET haircut_units=? WHERE sequence=?"
+        self._db.execute(update, (event.size, outcome.sequence))
 
     def _opened(self, _: Outcome, event: Event) -> None:
         self._insert("generations", event.account, event.extra)

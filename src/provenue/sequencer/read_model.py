@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from provenue.sequencer._read_model_writer import SCHEMA, Writer, load_tape
 from provenue.sequencer.sequencer import Outcome
-from provenue.sequencer.tape import Tape, TradeRow
+from provenue.sequencer.tape import DELEVERAGING, Tape, TradeRow
 
 __all__ = ["ReadModel", "TradeRow", "WithdrawalRow"]
 
@@ -38,6 +38,8 @@ class WithdrawalRow(NamedTuple):
     bounced: int
     sequence: int
     batch: int
+    haircut_units: int
+    """What an abandoned venue did not pay (12.6); not part of `amount_units`."""
 
 
 class ReadModel:
@@ -143,21 +145,21 @@ class ReadModel:
         end_ms: int = 1 << 62,
         ascending: bool = False,
     ) -> list[TradeRow]:
-        """Trades of instruments (None: of all) between two times, newest first or not."""
+        """Fills of instruments (None: of all) between two times, newest first or not."""
         where, values = _instrument_filter(instruments)
         order = "ASC" if ascending else "DESC"
         sql = (
-            f"SELECT * FROM trades WHERE +stamp_ms>=? AND +stamp_ms<=?{where} "
-            f"ORDER BY id {order} LIMIT ?"
+            f"SELECT * FROM trades WHERE flags<{DELEVERAGING} AND +stamp_ms>=? AND +stamp_ms<=?"
+            f"{where} ORDER BY id {order} LIMIT ?"
         )
         rows = self._rows(sql, start_ms, end_ms, *values, count)
         return [TradeRow(*row) for row in rows]
 
     def trades_since(self, since_ms: int) -> Iterator[tuple[int, int, int, int]]:
-        """(instrument, stamp_ms, price_ticks, size_lots) of every trade since a time, in order."""
+        """(instrument, stamp_ms, price_ticks, size_lots) of every fill since a time, in order."""
         sql = (
             "SELECT instrument, stamp_ms, price_ticks, size_lots FROM trades "
-            "WHERE stamp_ms>=? ORDER BY id"
+            f"WHERE stamp_ms>=? AND flags<{DELEVERAGING} ORDER BY id"
         )
         return self._rows(sql, since_ms)
 
@@ -169,7 +171,7 @@ class ReadModel:
         order_id: int | None = None,
         count: int = 10,
     ) -> list[TradeRow]:
-        """Newest trades in which the account took part, newest first."""
+        """Newest trades in which the account took part, newest first; deleveragings too."""
         where, values = _instrument_filter(instruments)
         if order_id is not None:
             where += " AND (taker_order=? OR maker_order=?)"

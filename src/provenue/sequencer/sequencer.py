@@ -292,7 +292,8 @@ class Sequencer:
         self._batch_opened_ms = self._clock()
         for item in items:
             self._run(batch, item.message, from_inbox=True, stamp_ms=head.stamp_min_ms)
-        # An inbox item is never stopped by what is pending, but it may leave a sweep as it was.
+        # An inbox item is never stopped by what is pending, but it may leave a sweep as it was, or
+        # start one (a forced close where no price will, 12.1).
         self._continue_pending()
 
     def _close_batch(self) -> None:

@@ -1,5 +1,8 @@
 """The tape: fills as trades, with what events alone do not say (ids, marks, account generations).
 
+Deleveragings (chapter 12.5) are trades of their two accounts as well, but of no book: they are no
+part of the market's history (last price, ticks, volume).
+
 A trade's id is its place in the journal: `sequence * EVENTS_MAX + index of the event`. So ids rise,
 never repeat, and are the same in every copy that is made from the journal.
 """
@@ -14,14 +17,18 @@ from provenue import wire
 from provenue._generated.constants import EVENTS_MAX
 from provenue.wire import Event, EventKind, FillFlag
 
-__all__ = ["HOUSE_ACCOUNT_ID", "Tape", "TradeRow"]
+__all__ = ["DELEVERAGING", "HOUSE_ACCOUNT_ID", "Tape", "TradeRow"]
 
 # Account 0 in its first and only generation.
 HOUSE_ACCOUNT_ID = 1 << 32
+# A bit of TradeRow.flags above those of the protocol's fill flags.
+DELEVERAGING = 1 << 8
 
 
 class TradeRow(NamedTuple):
-    """One fill. Accounts are ids (with their generation), order ids decimal text ("0": none)."""
+    """One fill, or one deleveraging: then the taker is who leaves, and there are no orders.
+    Accounts are ids (with their generation), order ids decimal text ("0": none).
+    """
 
     id: int
     sequence: int
@@ -44,6 +51,11 @@ class TradeRow(NamedTuple):
         """Whether the taker sold."""
         return bool(self.flags & FillFlag.TAKER_SELLS)
 
+    @property
+    def is_deleveraging(self) -> bool:
+        """Whether it was no fill of a book."""
+        return bool(self.flags & DELEVERAGING)
+
 
 @dataclass(slots=True)
 class Tape:
@@ -65,11 +77,11 @@ class Tape:
     def take(
         self, sequence: int, stamp_ms: int, message: bytes, events: Sequence[Event]
     ) -> list[TradeRow]:
-        """The trades of one durable message."""
+        """The trades of one durable message, one for each FILL and DELEVERAGED, in order."""
         trades = []
         for index, event in enumerate(events):
-            if event.kind is EventKind.FILL:
-                trades.append(self._fill(sequence * EVENTS_MAX + index, sequence, stamp_ms, event))
+            if event.kind in (EventKind.FILL, EventKind.DELEVERAGED):
+                trades.append(self._trade(sequence * EVENTS_MAX + index, sequence, stamp_ms, event))
             elif event.kind is EventKind.PRICE_UPDATED:
                 self.marks[event.extra] = event.price
             elif event.kind is EventKind.ACCOUNT_OPENED:
@@ -80,9 +92,11 @@ class Tape:
                 self.feeds[event.instrument] = listing.feed
         return trades
 
-    def _fill(self, trade_id: int, sequence: int, stamp_ms: int, event: Event) -> TradeRow:
+    def _trade(self, trade_id: int, sequence: int, stamp_ms: int, event: Event) -> TradeRow:
         direction = self._tick_direction(event.instrument, event.price)
-        self.last[event.instrument] = (event.price, direction)
+        is_fill = event.kind is EventKind.FILL
+        if is_fill:
+            self.last[event.instrument] = (event.price, direction)
         return TradeRow(
             id=trade_id,
             sequence=sequence,
@@ -90,13 +104,13 @@ class Tape:
             instrument=event.instrument,
             price_ticks=event.price,
             size_lots=event.size,
-            flags=event.reason,
+            flags=event.reason if is_fill else event.reason | DELEVERAGING,
             taker=self.account_id(event.account),
             maker=self.account_id(event.counter_account),
             taker_order=str(event.order_id),
             maker_order=str(event.counter_order_id),
             taker_fee_units=event.value,
-            maker_fee_units=event.extra,
+            maker_fee_units=event.extra if is_fill else 0,  # of the other, `extra` is the score
             mark_units=self.marks.get(self.feeds.get(event.instrument, -1), 0),
             tick_direction=direction,
         )
