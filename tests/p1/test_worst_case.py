@@ -14,6 +14,7 @@ from tests.p1.venue import DEEP, MARK, WIDE, Measured, Venue
 from provenue._generated.constants import (
     EVENTS_MAX,
     FEEDS_PER_MESSAGE,
+    MARK_ABANDONED_MS,
     MESSAGE_INSTRUCTIONS_MAX,
     PRESETS,
     SIGNERS_MAX,
@@ -95,12 +96,19 @@ class Crowd:
 
     def buy(self, account: int, group: int, deep_lots: int) -> None:
         """A position in each instrument of a group, at the mark."""
+        self._trade(account, group, deep_lots, Side.BUY)
+
+    def sell(self, account: int, group: int, deep_lots: int) -> None:
+        """The same on the other side."""
+        self._trade(account, group, deep_lots, Side.SELL)
+
+    def _trade(self, account: int, group: int, deep_lots: int, side: Side) -> None:
         for instrument in self.group(group):
             deep = instrument == self.deep
             price, size = (1 << 29, deep_lots) if deep else (2, BIG_LOTS)
-            maker = self.makers[group]
-            self.venue.post(self.venue.order(maker, instrument, Side.SELL, price, size))
-            self.venue.post(self.venue.order(account, instrument, Side.BUY, price, size))
+            maker, other = self.makers[group], Side(1 - side)
+            self.venue.post(self.venue.order(maker, instrument, other, price, size))
+            self.venue.post(self.venue.order(account, instrument, side, price, size))
 
 
 def _accounts(crowd: Crowd) -> None:
@@ -332,6 +340,95 @@ def test_a_tick_and_a_continued_sweep_that_come_to_a_liquidation(crowd: Crowd) -
     for message in (Continue(), crowd.venue.tick()):
         kinds = _measure(crowd, "a part, then fills", message)
         assert kinds.count(EventKind.FILL) == crowd.preset.fills_per_message
+
+
+# --- leaving through L1 --------------------------------------------------------------------------
+
+
+def _victim_is_safe(crowd: Crowd) -> None:
+    """It has enough to be closed by rule, and not liquidated."""
+    crowd.venue.inbox(crowd.venue.deposit(crowd.victim, 0, RICH))
+
+
+def _short_victim(crowd: Crowd) -> None:
+    """Short in every row against the full accounts, each more profitable than the one before."""
+    _victim_is_safe(crowd)
+    crowd.sell(crowd.victim, 0, 10_000)
+    crowd.venue.post(crowd.venue.cancel_all(crowd.makers[0]))
+    for number, account in enumerate(crowd.full):
+        price = _deep_price(62 - number)
+        crowd.venue.post(crowd.venue.order(account, crowd.deep, Side.BUY, price, 1))
+    lots = len(crowd.full)
+    crowd.venue.post(crowd.venue.order(crowd.makers[0], crowd.deep, Side.SELL, 2, lots))
+    for account in crowd.full:  # nothing on the book for the victim to buy
+        crowd.venue.post(crowd.venue.cancel_all(account))
+
+
+def test_an_owner_closes_and_revokes(crowd: Crowd) -> None:
+    account = crowd.full[0]
+    _many_orders(crowd, account)
+    close = crowd.venue.forced_close(account)
+    kinds = _measure(crowd, "every order", close, from_inbox=True)
+    assert kinds.count(EventKind.ORDER_CANCELLED) == crowd.preset.orders_per_account
+    assert kinds[-1] == EventKind.ACCOUNT_LEAVING
+    revoke = crowd.venue.forced_revoke(account, 3)
+    assert _measure(crowd, "", revoke, from_inbox=True) == [EventKind.KEY_SET]
+
+
+def test_a_withdrawal_from_an_abandoned_venue(crowd: Crowd) -> None:
+    account = crowd.full[0]
+    crowd.venue.now_ms += MARK_ABANDONED_MS + 1
+    for _ in range(3):
+        crowd.venue.inbox(crowd.venue.forced_withdraw(account, 0, 1))
+    leave = crowd.venue.forced_withdraw(account, 0, RICH)
+    kinds = _measure(crowd, "an abandoned venue, full rows", leave, from_inbox=True)
+    assert kinds == [EventKind.WITHDRAWN]
+
+
+def test_prices_a_part_over_full_accounts_and_then_a_forced_close(crowd: Crowd) -> None:
+    _victim_is_safe(crowd)
+    crowd.buy(crowd.victim, 0, 1_000)
+    crowd.venue.stand_at(_before_the_victim(crowd))
+    _bids_of_full_accounts(crowd)
+    crowd.venue.inbox(crowd.venue.forced_close(crowd.victim))
+    kinds = _measure(crowd, "a part, then a close's fills", crowd.venue.last_of_round(FALLEN))
+    fills = crowd.preset.fills_per_message
+    assert (kinds.count(EventKind.CLOSING), kinds.count(EventKind.FILL)) == (1, fills)
+    assert kinds.count(EventKind.FUNDING_PAID) == fills + 1
+
+
+def test_prices_a_part_over_full_accounts_and_then_a_scan(crowd: Crowd) -> None:
+    _short_victim(crowd)
+    crowd.venue.stand_at(_before_the_victim(crowd))
+    crowd.venue.inbox(crowd.venue.forced_close(crowd.victim))
+    message = crowd.venue.last_of_round(MARK + 1)
+    kinds = _measure(crowd, "a part, then a scan", message)
+    assert kinds[-1] == EventKind.CLOSING
+    crowd.venue.post_only(message)
+    scan = crowd.venue.engine.tables["scan"][0]
+    assert scan["next"] == crowd.preset.sweep_accounts_per_message
+
+
+def test_a_scan_and_then_reductions_of_full_accounts(crowd: Crowd) -> None:
+    _short_victim(crowd)
+    crowd.venue.stand_at(_before_the_victim(crowd))
+    crowd.venue.inbox(crowd.venue.forced_close(crowd.victim))
+    crowd.venue.post_only(crowd.venue.last_of_round(MARK + 1))
+    tables = crowd.venue.engine.tables
+    ranked = int(tables["scan"][0]["ranked"])
+    assert 0 < ranked < crowd.preset.fills_per_message
+    assert _measure(crowd, "a part of a scan", Continue()) == []
+    crowd.venue.post_only(Continue())
+    best = [int(row["account"]) for row in tables["scan_ranks"]]
+    full = [account for account in best if account in crowd.full]
+    assert len(full) >= len(best) - 1
+    assert full == sorted(full, reverse=True), "each one was more profitable than those before"
+    assert int(tables["scan"][0]["remaining"]) == 0
+    fills = crowd.preset.fills_per_message
+    for message in (Continue(), crowd.venue.tick(), crowd.venue.prices(0, MARK + 2)):
+        kinds = _measure(crowd, "reductions", message)
+        assert kinds.count(EventKind.DELEVERAGED) == fills
+        assert kinds.count(EventKind.FUNDING_PAID) == fills + 1
 
 
 # --- the inbox -----------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ from provenue.wire import (
     Domain,
     Event,
     ForcedCancel,
+    ForcedClose,
+    ForcedRevoke,
     ForcedWithdraw,
     Genesis,
     Header,
@@ -224,6 +226,14 @@ class Venue:
     def forced_cancel(self, account: int) -> ForcedCancel:
         """Every order of the account."""
         return ForcedCancel(owner=address_of(self._secrets[account]), subaccount=0)
+
+    def forced_close(self, account: int) -> ForcedClose:
+        """Every position of the account, as prices come."""
+        return ForcedClose(owner=address_of(self._secrets[account]), subaccount=0)
+
+    def forced_revoke(self, account: int, slot: int) -> ForcedRevoke:
+        """A session key of the account."""
+        return ForcedRevoke(owner=address_of(self._secrets[account]), subaccount=0, slot=slot)
 
     def open(self, amounts_units: list[int]) -> int:
         """A new account with so much of each asset; its index."""
