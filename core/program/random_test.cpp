@@ -321,8 +321,8 @@ private:
             CHECK(excess(venue_.state(), event.account, Requirement::kInitial) >= 0);
     }
 
-    // Who leaves has no orders; a scan is of the account at the cursor of a sweep, with its ranks in
-    // order, and it has left nothing behind when there is none.
+    // Who leaves has no orders; a scan is of the account at the cursor of a sweep, with its ranks
+    // in order, and it has left nothing behind when there is none.
     void check_leaving() {
         State state = venue_.state();
         for (uint32_t account = 0; account < kAccountsMax; ++account)

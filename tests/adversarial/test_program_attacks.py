@@ -251,6 +251,23 @@ def test_an_operator_cannot_stop_exits_by_posting_prices_late_in_the_batch() -> 
     assert Code.OK in codes
 
 
+def test_an_operator_who_posts_prices_late_cannot_keep_who_closes() -> None:
+    """The same batches: the late price closes what the item asked for, the next item takes all."""
+    venue = Venue.listed("native")
+    long, short = venue.trader(1_000), venue.trader(10_000)
+    long.order(BUY, MARK, 1_000)
+    short.order(SELL, MARK, 1_000, time_in_force=IOC)
+    venue.now_ms += 61_000
+    long.leave()
+    assert _forced(long, 1_000 * USD) == Code.MARK_STALE
+    venue.price({0: MARK, 1: MARK}, after_ms=0)
+    assert long.row() == []
+    venue.now_ms += 61_000
+    assert _forced(long, 1_000 * USD) == Code.OK
+    assert long.quote == 0
+    assert native(venue).ledger()[0]["issued"] >= 994 * USD  # the band's edge, and a fee
+
+
 def test_a_forced_withdrawal_pays_what_there_is() -> None:
     """A maker's fill of one lot (a unit of fee) voids no exit that took days to come through."""
     venue = Venue.listed("native")
