@@ -242,6 +242,31 @@ def forced_cancel(subaccount: uint8) -> uint256:
     return self._enqueue(wire._forced_cancel(msg.sender, subaccount), msg.sender)
 
 
+@external
+@payable
+def forced_close(subaccount: uint8) -> uint256:
+    """
+    @notice Close every position of the caller's account without the operator's consent (chapter 12):
+            its orders are cancelled, and the next prices carry the close out.
+    @return The index of the item.
+    """
+    self._check_forced(msg.value)
+    return self._enqueue(wire._forced_close(msg.sender, subaccount), msg.sender)
+
+
+@external
+@payable
+def forced_revoke(subaccount: uint8, slot: uint8) -> uint256:
+    """
+    @notice Revoke a session key of the caller's account without the operator's consent.
+    @return The index of the item.
+    """
+    assert slot > 0, "inbox: slot 0 is the owner"
+    assert convert(slot, uint256) < c.KEYS_PER_ACCOUNT, "inbox: no such slot"
+    self._check_forced(msg.value)
+    return self._enqueue(wire._forced_revoke(msg.sender, subaccount, slot), msg.sender)
+
+
 # --- views ----------------------------------------------------------------------------------------
 
 

@@ -65,3 +65,22 @@ def _forced_cancel(owner: address, subaccount: uint8) -> Bytes[c.INBOX_MESSAGE_M
     return concat(
         self._kind(c.KIND_FORCED_CANCEL), convert(owner, bytes20), convert(subaccount, bytes1)
     )
+
+
+@internal
+@pure
+def _forced_close(owner: address, subaccount: uint8) -> Bytes[c.INBOX_MESSAGE_MAX]:
+    return concat(
+        self._kind(c.KIND_FORCED_CLOSE), convert(owner, bytes20), convert(subaccount, bytes1)
+    )
+
+
+@internal
+@pure
+def _forced_revoke(owner: address, subaccount: uint8, slot: uint8) -> Bytes[c.INBOX_MESSAGE_MAX]:
+    return concat(
+        self._kind(c.KIND_FORCED_REVOKE),
+        convert(owner, bytes20),
+        convert(subaccount, bytes1),
+        convert(slot, bytes1),
+    )

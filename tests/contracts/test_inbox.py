@@ -42,6 +42,8 @@ def test_each_kind_has_its_bytes_and_joins_the_accumulator(system: System) -> No
         b"\x91" + alice + b"\x03" + (1).to_bytes(2, "big") + (2**53).to_bytes(8, "big")
         + bytes.fromhex(system.bob[2:]),
         b"\x92" + alice + b"\xff",
+        b"\x93" + alice + b"\x04",
+        b"\x94" + alice + b"\x05\x03",
     ]  # fmt: skip
     accumulator = system.inbox.accumulator(1)
     moves: list[Callable[[], object]] = [
@@ -50,6 +52,8 @@ def test_each_kind_has_its_bytes_and_joins_the_accumulator(system: System) -> No
             3, 1, 2**53, system.bob, sender=system.alice, value=FORCED_FEE_WEI
         ),
         lambda: system.inbox.forced_cancel(255, sender=system.alice, value=FORCED_FEE_WEI),
+        lambda: system.inbox.forced_close(4, sender=system.alice, value=FORCED_FEE_WEI),
+        lambda: system.inbox.forced_revoke(5, 3, sender=system.alice, value=FORCED_FEE_WEI),
     ]
     for index, (move, message) in enumerate(zip(moves, expected, strict=True), start=1):
         wait(11)
@@ -62,7 +66,7 @@ def test_each_kind_has_its_bytes_and_joins_the_accumulator(system: System) -> No
         accumulator = naive.keccak(accumulator + naive.slot_root(message))
         assert system.inbox.accumulator(index + 1) == accumulator
         assert system.inbox.enqueued_at(index) == now()
-    assert system.inbox.count() == 4
+    assert system.inbox.count() == 6
 
 
 def test_slot_root_of_every_length(system: System) -> None:
@@ -98,6 +102,11 @@ def test_forced_actions_burn_the_fee_and_check_their_fields(system: System) -> N
             system.inbox.forced_withdraw(*arguments, sender=system.alice, value=value)
     with boa.reverts("inbox: value must equal the forced fee"):
         system.inbox.forced_cancel(0, sender=system.alice)
+    with boa.reverts("inbox: value must equal the forced fee"):
+        system.inbox.forced_close(0, sender=system.alice)
+    for slot, reason in ((0, "inbox: slot 0 is the owner"), (4, "inbox: no such slot")):
+        with boa.reverts(reason):
+            system.inbox.forced_revoke(0, slot, sender=system.alice, value=FORCED_FEE_WEI)
     system.inbox.forced_cancel(0, sender=system.alice, value=FORCED_FEE_WEI)
     assert boa.env.get_balance(system.inbox.address) == FORCED_FEE_WEI
 
@@ -118,6 +127,8 @@ def test_nothing_is_queued_before_binding(system: System) -> None:
     fresh = system.sources.inbox.deploy(system.owner, CONFIG["admin_delay_s"], 0)
     for move in (
         lambda: fresh.forced_cancel(0, sender=system.alice),
+        lambda: fresh.forced_close(0, sender=system.alice),
+        lambda: fresh.forced_revoke(0, 1, sender=system.alice),
         lambda: fresh.forced_withdraw(0, 0, 1, system.alice, sender=system.alice),
         lambda: fresh.enqueue_deposit(0, 1, system.alice, 0, sender=ZERO),
         lambda: fresh.enqueue_setup(b"\x83", sender=system.owner),

@@ -154,3 +154,11 @@ class Chain:
     def forced_cancel(self, *, subaccount: int) -> str:
         """Cancel all orders through L1; the transaction hash."""
         return self._inbox.forced_cancel(self._sender, subaccount=subaccount)
+
+    def forced_close(self, *, subaccount: int) -> str:
+        """Close every position through L1; the transaction hash."""
+        return self._inbox.forced_close(self._sender, subaccount=subaccount)
+
+    def forced_revoke(self, *, subaccount: int, slot: int) -> str:
+        """Revoke a session key through L1; the transaction hash."""
+        return self._inbox.forced_revoke(self._sender, subaccount=subaccount, slot=slot)

@@ -498,6 +498,16 @@ class AsyncClient:
         chain = await self._require_chain()
         return await asyncio.to_thread(chain.forced_cancel, subaccount=self._subaccount)
 
+    async def forced_close(self) -> str:
+        """Close every position through the chain (chapter 12); the transaction hash."""
+        chain = await self._require_chain()
+        return await asyncio.to_thread(chain.forced_close, subaccount=self._subaccount)
+
+    async def forced_revoke(self, slot: int) -> str:
+        """Revoke a session key through the chain; the transaction hash."""
+        chain = await self._require_chain()
+        return await asyncio.to_thread(chain.forced_revoke, subaccount=self._subaccount, slot=slot)
+
     # --- what is needed --------------------------------------------------------------------------
 
     def _require_key(self) -> Key:

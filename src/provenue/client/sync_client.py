@@ -276,3 +276,11 @@ class Client:
     def forced_cancel(self) -> str:
         """Cancel all orders through the chain; the transaction hash."""
         return self._run(self._client.forced_cancel())
+
+    def forced_close(self) -> str:
+        """Close every position through the chain (chapter 12); the transaction hash."""
+        return self._run(self._client.forced_close())
+
+    def forced_revoke(self, slot: int) -> str:
+        """Revoke a session key through the chain; the transaction hash."""
+        return self._run(self._client.forced_revoke(slot))

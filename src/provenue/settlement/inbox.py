@@ -108,3 +108,13 @@ class InboxClient:
         """Cancel all orders of an account through L1; the transaction hash."""
         fee = int(self.contract.call("forced_fee_wei"))
         return self.contract.transact(sender, "forced_cancel", subaccount, value=fee).tx_hash
+
+    def forced_close(self, sender: Sender, *, subaccount: int) -> str:
+        """Close every position of an account through L1; the transaction hash."""
+        fee = int(self.contract.call("forced_fee_wei"))
+        return self.contract.transact(sender, "forced_close", subaccount, value=fee).tx_hash
+
+    def forced_revoke(self, sender: Sender, *, subaccount: int, slot: int) -> str:
+        """Revoke a session key through L1; the transaction hash."""
+        fee = int(self.contract.call("forced_fee_wei"))
+        return self.contract.transact(sender, "forced_revoke", subaccount, slot, value=fee).tx_hash
