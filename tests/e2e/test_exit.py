@@ -59,8 +59,9 @@ def _run(bench: Bench, folder: Path, command: str, number: int, *options: str) -
     """A command of a user with an account of its own and an archive of its own."""
     key = bench.traders[number][1]
     data = folder / f"user-{number}"
+    venue = str(folder / "venue.json")
     arguments = [*PROVENUE, command, "--rpc-url", bench.chain.url, "--key", key,
-                 "--deployment", str(folder / "venue.json"), "--data", str(data), *options]  # fmt: skip
+                 "--deployment", venue, "--data", str(data), *options]  # fmt: skip
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr[-2_000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
