@@ -25,13 +25,16 @@
 from interfaces import IAnchor
 from interfaces import IStepVerifier
 from modules import constants as c
+from modules import credits
 from modules import duels
 from modules import merkle
 from modules import traces
 
 initializes: merkle
 initializes: duels
+initializes: credits
 exports: (duels.match_of, duels.inner_match_of, duels.inner_of, duels.inner_count)
+exports: (credits.credit_of, credits.burnt_wei, credits.withdraw_credit)
 
 
 event Opened:
@@ -98,11 +101,6 @@ event Decided:
     lost: uint256
 
 
-event CreditWithdrawn:
-    owner: indexed(address)
-    amount_wei: uint256
-
-
 LOST_0: constant(uint256) = 1
 LOST_1: constant(uint256) = 2
 LOST_BOTH: constant(uint256) = 3
@@ -123,10 +121,6 @@ INNER_BOND_WEI: immutable(uint256)
 
 # When a node was first revealed; zero: never. One reveal serves every match (invariant 7).
 revealed_at: public(HashMap[bytes32, uint256])
-# Both one wei more than they say once they were touched: a slot that was zero costs 17,100 gas more
-# to write, and a step has a budget (invariant 14).
-_credits: HashMap[address, uint256]
-_burnt: uint256
 
 
 @deploy
@@ -164,7 +158,7 @@ def __init__(
     WINDOW_S = window_s
     GRACE_S = grace_s
     INNER_BOND_WEI = inner_bond_wei
-    self._burnt = 1
+    credits.__init__()
 
 
 # --- the message level ----------------------------------------------------------------------------
@@ -379,7 +373,7 @@ def join_inner(
     duels.inner_seen[seen] = True
     index: uint256 = duels._add_inner(match_id, side, root, msg.sender)
     # Here, so that the verdict need not: who joins is paid in the end, by it or by release_inner.
-    self._credit(msg.sender, 0)
+    credits._credit(msg.sender, 0)
     log InnerJoined(match_id=match_id, side=side, inner=index, owner=msg.sender, root=root)
     return index
 
@@ -495,41 +489,10 @@ def release_inner(match_id: bytes32, side: uint256, inner: uint256):
     assert duels._is_live(stored), "game: inner claim is not live"
     assert self._is_over(duel), "game: match goes on"
     owner: address = duels._end_inner(match_id, side, inner)
-    self._credit(owner, INNER_BOND_WEI)
-
-
-@external
-@nonreentrant
-def withdraw_credit():
-    """
-    @notice Take out what the caller has won or got back.
-    """
-    amount_wei: uint256 = self._credit_of(msg.sender)
-    assert amount_wei > 0, "game: no credit"
-    self._credits[msg.sender] = 1
-    log CreditWithdrawn(owner=msg.sender, amount_wei=amount_wei)
-    raw_call(msg.sender, b"", value=amount_wei)
+    credits._credit(owner, INNER_BOND_WEI)
 
 
 # --- views ----------------------------------------------------------------------------------------
-
-
-@external
-@view
-def credit_of(owner: address) -> uint256:
-    """
-    @notice What an owner can take out.
-    """
-    return self._credit_of(owner)
-
-
-@external
-@view
-def burnt_wei() -> uint256:
-    """
-    @notice What never leaves the contract.
-    """
-    return self._burnt - 1
 
 
 @external
@@ -647,20 +610,9 @@ def _end_inner(duel: duels.Duel, lost: uint256):
         if lost != LOST_BOTH:
             won_wei = INNER_BOND_WEI // 2
             winner: uint256 = duels.inners[duel.parent][1 - side][inners[1 - side]].facts
-            self._credit(duels._owner_of(winner), won_wei)
-        self._burnt += INNER_BOND_WEI - won_wei
+            credits._credit(duels._owner_of(winner), won_wei)
+        credits.burnt += INNER_BOND_WEI - won_wei
         log InnerDied(match_id=duel.parent, side=side, inner=inners[side])
-
-
-@internal
-def _credit(owner: address, amount_wei: uint256):
-    self._credits[owner] = max(1, self._credits[owner]) + amount_wei
-
-
-@internal
-@view
-def _credit_of(owner: address) -> uint256:
-    return max(1, self._credits[owner]) - 1
 
 
 @internal

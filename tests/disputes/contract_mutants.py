@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 GAME, ANCHOR = "DisputeGame.vy", "Anchor.vy"
 DUELS, TRACES = "modules/duels.vy", "modules/traces.vy"
+CREDITS = "modules/credits.vy"
 CLAIMS, BONDS = "modules/claims.vy", "modules/bonds.vy"
 # Cheapest first: most mutants fall at once.
 TESTS = ("test_contract_rules.py", "test_money.py", "test_contract.py")
@@ -38,7 +39,7 @@ class Mutant:
     @property
     def changed(self) -> str:
         """The contract that has to be compiled again."""
-        return "DisputeGame" if self.file in (GAME, DUELS, TRACES) else "Anchor"
+        return "DisputeGame" if self.file in (GAME, DUELS, TRACES, CREDITS) else "Anchor"
 
 
 def _of(file: str, *changes: tuple[str, str, str, str]) -> list[Mutant]:
@@ -256,7 +257,7 @@ MUTANTS = [
         ("nothing of an inner bond is burnt", "_end_inner", "INNER_BOND_WEI // 2",
          "INNER_BOND_WEI"),
         ("the burnt half is forgotten", "_end_inner",
-         "        self._burnt += INNER_BOND_WEI - won_wei\n", ""),
+         "        credits.burnt += INNER_BOND_WEI - won_wei\n", ""),
         ("the loser is paid", "_end_inner", "[1 - side][inners[1 - side]].facts",
          "[side][inners[side]].facts"),
         ("both are paid when both die", "_end_inner", "if lost != LOST_BOTH:", "if True:"),
@@ -266,13 +267,16 @@ MUTANTS = [
          "duels._end_inner(match_id, side, inner)", "duels._owner_of(stored)"),
         ("release of a dead inner claim", "release_inner",
          "    assert duels._is_live(stored), \"game: inner claim is not live\"\n", ""),
-        ("release to the caller", "release_inner", "self._credit(owner,",
-         "self._credit(msg.sender,"),
-        ("credit is paid again", "withdraw_credit", "    self._credits[msg.sender] = 1\n", ""),
-        ("a credit is a wei too high", "_credit_of", "max(1, self._credits[owner]) - 1",
-         "self._credits[owner]"),
-        ("what was burnt is forgotten at deployment", "__init__", "self._burnt = 1",
-         "self._burnt = 2"),
+        ("release to the caller", "release_inner", "credits._credit(owner,",
+         "credits._credit(msg.sender,"),
+    ),
+    *_of(
+        CREDITS,
+        ("credit is paid again", "withdraw_credit", "    self.credits[msg.sender] = 1\n", ""),
+        ("a credit is a wei too high", "_credit_of", "max(1, self.credits[owner]) - 1",
+         "self.credits[owner]"),
+        ("what was burnt is forgotten at deployment", "__init__", "self.burnt = 1",
+         "self.burnt = 2"),
     ),
     # -- rounds and claims ----------------------------------------------------------------------
     *_of(
