@@ -246,8 +246,8 @@ def forced_cancel(subaccount: uint8) -> uint256:
 @payable
 def forced_close(subaccount: uint8) -> uint256:
     """
-    @notice Close every position of the caller's account without the operator's consent (chapter 12):
-            its orders are cancelled, and the next prices carry the close out.
+    @notice Close every position of the caller's account without the operator's consent: its orders
+            are cancelled, and the next prices carry the close out (chapter 12).
     @return The index of the item.
     """
     self._check_forced(msg.value)
