@@ -231,6 +231,18 @@ def test_a_rival_keeps_a_claim_from_becoming_final(system: System) -> None:
         system.anchor.release(1, rival, sender=system.alice)
 
 
+def test_a_rival_waits_for_a_game(system: System) -> None:
+    """Nobody could decide between the two, and the batch would never become final."""
+    system.post()
+    claim = system.claim(naive.keccak(b"another"), batch=0)
+    with boa.reverts("anchor: no game is set"):
+        system.join_raw(0, claim, BOND)
+    system.install_game()
+    with boa.reverts("anchor: window is closed"):
+        system.join_raw(0, claim, BOND)
+    assert system.anchor.finalize(1) == 1
+
+
 def test_a_rival_is_refused_by_name(system: System) -> None:
     system.install_game()
     with boa.reverts("anchor: no such batch"):

@@ -9,7 +9,7 @@ import random
 import boa
 import pytest
 from tests.contracts import naive
-from tests.contracts.system import CONTINUE, System
+from tests.contracts.system import CONFIG, CONTINUE, PRICES, System, wait
 
 RUNTIME_BYTES_MAX = 24_576
 INIT_BYTES_MAX = 49_152
@@ -79,3 +79,53 @@ def test_gas_stays_within_its_budget(system: System, name: str) -> None:
     used = contract._computation.get_gas_used()
     print(f"{name} by {system.sources.codegen}: {used} gas")
     assert used < BUDGETS[name]
+
+
+def _fall(system: System, rivals: int) -> int:
+    """Gas of a fall of five batches with so many rivals each; their bonds come back."""
+    with boa.env.anchor():
+        for number in range(6):
+            system.post()
+            for k in range(rivals if number else 0):
+                system.join(number, naive.keccak(bytes([number, k])), system.alice)
+        system.join(0, naive.keccak(b"right"), system.bob)
+        system.void(0, 0, 1)
+        used = system.anchor._computation.get_gas_used()
+        for number in range(1, 6):
+            assert system.anchor.live_count(number) == 0
+            for index in range(1, rivals + 1):
+                system.anchor.release(number, index, sender=system.carol)
+        assert system.anchor.credit_of(system.alice) == 5 * rivals * CONFIG["bond_wei"]
+    return int(used)
+
+
+def test_a_fall_costs_the_same_however_many_claims_fall(system: System) -> None:
+    """Chapter 11.6, 14: a fallen round ends in one word, whoever competes in it."""
+    system.install_game()
+    alone = _fall(system, 0)
+    print(f"5 batches fall by {system.sources.codegen}: {alone} gas")
+    assert alone < 100_000
+    assert _fall(system, 1) == _fall(system, 7) == alone
+
+
+def test_a_fall_of_the_longest_pipeline_fits_a_transaction(system: System) -> None:
+    """64 batches and the eight places of forced ones: 71 fall with the first."""
+    system.install_game()
+    for _ in range(64):
+        system.post()
+    for _ in range(8):
+        system.forced_cancel(system.alice)
+        wait(CONFIG["forced_delay_s"])
+        system.post(messages=(PRICES,), forced=True, sender=system.mallory)
+    wait(CONFIG["forced_delay_s"])
+    system.forced_cancel(system.alice)
+    wait(CONFIG["forced_delay_s"])
+    with boa.reverts("anchor: pipeline is full"):
+        system.post(messages=(PRICES,), forced=True, sender=system.mallory)
+    system.void(0)
+    used = system.anchor._computation.get_gas_used()
+    print(f"71 batches fall by {system.sources.codegen}: {used} gas")
+    assert used < 500_000
+    assert system.anchor.open_claims_of(system.operator) == 0
+    assert system.anchor.open_claims_of(system.mallory) == 0
+    assert {system.anchor.live_count(number) for number in range(72)} == {0}
