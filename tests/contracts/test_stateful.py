@@ -207,15 +207,16 @@ class Life(RuleBasedStateMachine):
         batch.claims.append(Claim(who, state, lie=lie))
         self.met["claimed again"] += 1
 
-    def void(self, number: int) -> None:
-        """The live claim loses: to a rival that joins while the window is open, or to nobody."""
+    def void(self, number: int, *, rival: bool) -> None:
+        """The live claim loses: to a rival, which joins while the window is open, or to nobody."""
         batch = self.batches[number]
         claim, index, winner = batch.live, len(batch.claims) - 1, None
         assert claim is not None
         state = self.state(batch.issued, lie=False)
-        if state.count % 2 == 0:
-            with contextlib.suppress(boa.BoaError):
-                winner = self.system.join(number, state.root, self.system.alice)
+        window_s = CONFIG["challenge_window_s"]
+        started_at = self.system.anchor.claim_of(number, index).round_started_at
+        if rival and boa.env.timestamp < started_at + window_s:
+            winner = self.system.join(number, state.root, self.system.alice)
         if claim.own_bond:
             taken, claim.bonded = CONFIG["bond_wei"], False
         else:
@@ -252,11 +253,11 @@ class Life(RuleBasedStateMachine):
                     with pytest.raises(boa.BoaError):
                         self.system.anchor.release(number, index, sender=self.system.bob)
 
-    @rule(pick=st.integers(0, 10**6))
-    def void_any(self, pick: int) -> None:
+    @rule(pick=st.integers(0, 10**6), rival=st.booleans())
+    def void_any(self, pick: int, *, rival: bool) -> None:
         live = [n for n in range(self.final, len(self.batches)) if self.batches[n].live]
         if live:
-            self.void(live[pick % len(live)])
+            self.void(live[pick % len(live)], rival=rival)
 
     @rule(seconds=st.sampled_from([1, 60, 599, 1_800, 3_600]))
     def let_time_pass(self, seconds: int) -> None:
@@ -268,7 +269,7 @@ class Life(RuleBasedStateMachine):
         for number in range(self.final, len(self.batches)):
             claim = self.batches[number].live
             if claim is not None and claim.lie:
-                self.void(number)
+                self.void(number, rival=True)
                 return
 
     @rule(count=st.integers(1, 8), seconds=st.sampled_from([1, 3_600, 3_600]))
