@@ -17,6 +17,10 @@ SIZE_LOTS_MAX: constant(uint256) = 4294967295
 # quote units: 2^53: 9e9 USDC an order; sums of 128 orders stay in i64
 NOTIONAL_MAX: constant(uint256) = 9007199254740992
 
+# orders: reduce-only orders of one position: each fill may cut those of both sides, and 32 fills
+# with 12 cuts each stay within EVENTS_MAX
+REDUCE_ONLY_MAX: constant(uint256) = 6
+
 # whole bases: 2^22: at PRICE_MAX a position is worth at most 2^62
 POSITION_BASE_MAX: constant(uint256) = 4194304
 
@@ -193,7 +197,7 @@ ECALL_RECOVER: constant(uint256) = 17731
 
 # PLACE: place an order
 KIND_PLACE: constant(uint256) = 1
-PLACE_BYTES: constant(uint256) = 129
+PLACE_BYTES: constant(uint256) = 134
 
 # CANCEL: cancel one order
 KIND_CANCEL: constant(uint256) = 2
@@ -210,6 +214,20 @@ WITHDRAW_BYTES: constant(uint256) = 129
 # SET_KEY: set, change or (address zero) revoke a session key
 KIND_SET_KEY: constant(uint256) = 5
 SET_KEY_BYTES: constant(uint256) = 129
+
+# CANCEL_LABEL: cancel every order of the account with a client id, of one instrument or of all
+# (0xFFFF)
+KIND_CANCEL_LABEL: constant(uint256) = 6
+CANCEL_LABEL_BYTES: constant(uint256) = 109
+
+# AMEND: change price or size of a resting order; it keeps its id, and its place if the size shrinks
+# at the same price
+KIND_AMEND: constant(uint256) = 7
+AMEND_BYTES: constant(uint256) = 123
+
+# REPLACE: cancel an order and place another one in the same book and on the same side, or neither
+KIND_REPLACE: constant(uint256) = 8
+REPLACE_BYTES: constant(uint256) = 139
 
 # PRICES: one signer's vector of prices
 KIND_PRICES: constant(uint256) = 16

@@ -36,7 +36,7 @@ _IMAGE_TYPE = re.compile(r"(?P<base>[ui](?:8|16|32|64)|b(?:16|20|32))(?:\[(?P<co
 _UPPER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _LOWER = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _EIP712_TYPES = {
-    "uint8": {"u8"}, "uint16": {"u16"}, "uint64": {"u64"}, "address": {"b20"},
+    "uint8": {"u8"}, "uint16": {"u16"}, "uint32": {"u32"}, "uint64": {"u64"}, "address": {"b20"},
     "uint256[]": {"list"},
 }  # fmt: skip
 

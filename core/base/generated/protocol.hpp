@@ -18,6 +18,9 @@ inline constexpr int64_t kPriceTicksMax = 1'073'741'823;
 inline constexpr int64_t kSizeLotsMax = 0xffffffff;
 // quote units: 2^53: 9e9 USDC an order; sums of 128 orders stay in i64
 inline constexpr int64_t kNotionalMax = 0x20000000000000;
+// orders: reduce-only orders of one position: each fill may cut those of both sides, and 32 fills
+// with 12 cuts each stay within EVENTS_MAX
+inline constexpr int64_t kReduceOnlyMax = 6;
 // whole bases: 2^22: at PRICE_MAX a position is worth at most 2^62
 inline constexpr int64_t kPositionBaseMax = 0x400000;
 // quote units: 2^56: a cash leg always fits i64
@@ -178,10 +181,11 @@ enum class Code : uint32_t {
   kBadSide = 31,
   // order type must be 0 (limit) or 1 (market)
   kBadOrderType = 32,
-  // time in force must be 0 (good till cancelled) or 1 (immediate or cancel); a market order is
-  // immediate or cancel
+  // time in force must be 0 (good till cancelled), 1 (immediate or cancel), 2 (fill or kill) or 3
+  // (good till time); a market order is 1 or 2
   kBadTimeInForce = 33,
-  // unknown flag, or post-only on an order that cannot rest
+  // unknown flag, post-only on an order that cannot rest, slide without post-only, or reduce-only
+  // on a spot market
   kBadFlags = 34,
   // the price is outside the allowed range
   kBadPrice = 35,
@@ -211,6 +215,17 @@ enum class Code : uint32_t {
   kMarginInsufficient = 47,
   // the account has no such open order
   kOrderUnknown = 48,
+  // good-till-time must lie ahead on an order that is good till a time, and be 0 on any other
+  kBadGoodTill = 49,
+  // self-trade prevention must be 0 (cancel maker), 1 (cancel taker), 2 (cancel both) or 3
+  // (decrement)
+  kBadSelfTrade = 50,
+  // a reduce-only order needs a position of the other side
+  kNothingToReduce = 51,
+  // the position has REDUCE_ONLY_MAX reduce-only orders already
+  kReduceOnlyFull = 52,
+  // a fill-or-kill order could not be filled in full within one message
+  kNotFilled = 53,
   // no such asset is listed
   kAssetUnknown = 60,
   // the amount is zero or above AMOUNT_MAX
@@ -257,6 +272,9 @@ enum class Kind : uint8_t {
   kCancelAll = 0x03,  // posted: cancel every order of the account, of one instrument or of all (0xFFFF)
   kWithdraw = 0x04,  // posted: move a balance into the withdrawal tree
   kSetKey = 0x05,  // posted: set, change or (address zero) revoke a session key
+  kCancelLabel = 0x06,  // posted: cancel every order of the account with a client id, of one instrument or of all (0xFFFF)
+  kAmend = 0x07,  // posted: change price or size of a resting order; it keeps its id, and its place if the size shrinks at the same price
+  kReplace = 0x08,  // posted: cancel an order and place another one in the same book and on the same side, or neither
   kPrices = 0x10,  // posted: one signer's vector of prices
   kTick = 0x11,  // posted: a tick of the clock: funding accrues, a sweep starts
   kContinue = 0x12,  // posted: continue a taker's remainder, else the sweep; one byte
@@ -284,9 +302,20 @@ enum class OrderType : uint8_t {
 enum class TimeInForce : uint8_t {
   kGoodTillCancelled = 0,
   kImmediateOrCancel = 1,
+  kFillOrKill = 2,
+  kGoodTillTime = 3,
 };
 
 inline constexpr uint8_t kOrderFlagPostOnly = 1;
+inline constexpr uint8_t kOrderFlagSlide = 2;
+inline constexpr uint8_t kOrderFlagReduceOnly = 4;
+
+enum class SelfTrade : uint8_t {
+  kCancelMaker = 0,
+  kCancelTaker = 1,
+  kCancelBoth = 2,
+  kDecrement = 3,
+};
 
 enum class InstrumentKind : uint8_t {
   kSpot = 0,
@@ -304,6 +333,8 @@ enum class EventKind : uint8_t {
   kFill = 12,
   kOrderCancelled = 13,
   kTakerContinues = 14,
+  kOrderAmended = 15,
+  kOrderReduced = 16,
   kFundingPaid = 20,
   kPriceUpdated = 21,
   kSweepFinished = 22,
@@ -329,6 +360,9 @@ enum class CancelReason : uint8_t {
   kMakerMargin = 4,
   kLiquidation = 5,
   kForced = 6,
+  kReplaced = 7,
+  kReduceOnly = 8,
+  kExpired = 9,
 };
 
 inline constexpr uint8_t kFillFlagTakerSells = 1;
@@ -390,7 +424,7 @@ inline constexpr std::array<uint8_t, 32> kDomainVersionHash = {
 struct PlaceWire {
   static constexpr Kind kKind = Kind::kPlace;
   static constexpr bool kFromInbox = false;
-  static constexpr uint32_t kSize = 129;
+  static constexpr uint32_t kSize = 134;
   static constexpr uint32_t kStampMs = 1;
   static constexpr uint32_t kStampMsSize = 8;
   static constexpr uint32_t kAccount = 9;
@@ -411,23 +445,27 @@ struct PlaceWire {
   static constexpr uint32_t kTimeInForceSize = 1;
   static constexpr uint32_t kFlags = 39;
   static constexpr uint32_t kFlagsSize = 1;
-  static constexpr uint32_t kPriceTicks = 40;
+  static constexpr uint32_t kSelfTrade = 40;
+  static constexpr uint32_t kSelfTradeSize = 1;
+  static constexpr uint32_t kPriceTicks = 41;
   static constexpr uint32_t kPriceTicksSize = 8;
-  static constexpr uint32_t kSizeLots = 48;
+  static constexpr uint32_t kSizeLots = 49;
   static constexpr uint32_t kSizeLotsSize = 8;
-  static constexpr uint32_t kClientId = 56;
+  static constexpr uint32_t kClientId = 57;
   static constexpr uint32_t kClientIdSize = 8;
-  static constexpr uint32_t kSignature = 64;
+  static constexpr uint32_t kGoodTillS = 65;
+  static constexpr uint32_t kGoodTillSSize = 4;
+  static constexpr uint32_t kSignature = 69;
   static constexpr uint32_t kSignatureSize = 65;
   // Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint8
-  // side,uint8 orderType,uint8 timeInForce,uint8 flags,uint64 priceTicks,uint64 sizeLots,uint64
-  // clientId)
-  static constexpr uint32_t kMembers = 12;
+  // side,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64
+  // sizeLots,uint64 clientId,uint32 goodTill)
+  static constexpr uint32_t kMembers = 14;
   static constexpr std::array<uint8_t, 32> kTypeHash = {
-      0x16, 0xe0, 0xf4, 0xd6, 0x40, 0x78, 0x0c, 0x63,
-      0xb8, 0xc7, 0xab, 0xb8, 0x45, 0x3b, 0x6f, 0x2b,
-      0x0b, 0x4f, 0x8b, 0x79, 0xf5, 0x32, 0xc4, 0x53,
-      0x67, 0x4b, 0xf8, 0x4c, 0x8d, 0x40, 0x2f, 0xe6,
+      0xb1, 0x57, 0x75, 0xa0, 0xe1, 0x31, 0x2c, 0x00,
+      0xf1, 0x71, 0xa6, 0xfe, 0x09, 0x0c, 0x82, 0xae,
+      0xec, 0x80, 0x3f, 0x18, 0x26, 0xe0, 0xbd, 0x36,
+      0xd9, 0xc0, 0x6f, 0x56, 0x29, 0x0e, 0x14, 0xae,
   };
 };
 
@@ -556,6 +594,120 @@ struct SetKeyWire {
       0x84, 0x9d, 0x14, 0x86, 0xa0, 0xcd, 0x44, 0xfd,
       0x74, 0xff, 0x92, 0xe3, 0x20, 0x90, 0xab, 0x81,
       0x83, 0x7b, 0x57, 0xd4, 0xe0, 0x62, 0x08, 0x87,
+  };
+};
+
+// cancel every order of the account with a client id, of one instrument or of all (0xFFFF) (posted)
+struct CancelLabelWire {
+  static constexpr Kind kKind = Kind::kCancelLabel;
+  static constexpr bool kFromInbox = false;
+  static constexpr uint32_t kSize = 109;
+  static constexpr uint32_t kStampMs = 1;
+  static constexpr uint32_t kStampMsSize = 8;
+  static constexpr uint32_t kAccount = 9;
+  static constexpr uint32_t kAccountSize = 8;
+  static constexpr uint32_t kKey = 17;
+  static constexpr uint32_t kKeySize = 1;
+  static constexpr uint32_t kNonce = 18;
+  static constexpr uint32_t kNonceSize = 8;
+  static constexpr uint32_t kExpiresAtMs = 26;
+  static constexpr uint32_t kExpiresAtMsSize = 8;
+  static constexpr uint32_t kInstrument = 34;
+  static constexpr uint32_t kInstrumentSize = 2;
+  static constexpr uint32_t kClientId = 36;
+  static constexpr uint32_t kClientIdSize = 8;
+  static constexpr uint32_t kSignature = 44;
+  static constexpr uint32_t kSignatureSize = 65;
+  // CancelLabel(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint64
+  // clientId)
+  static constexpr uint32_t kMembers = 6;
+  static constexpr std::array<uint8_t, 32> kTypeHash = {
+      0xd6, 0xc4, 0xfb, 0xb7, 0xc5, 0xc7, 0x80, 0x55,
+      0x7d, 0x79, 0x12, 0xb4, 0xed, 0xb1, 0x36, 0xff,
+      0x8a, 0xf6, 0xa3, 0x62, 0x9e, 0x05, 0xfe, 0xcb,
+      0x58, 0x7b, 0x6c, 0xea, 0x1c, 0xc3, 0x32, 0x31,
+  };
+};
+
+// change price or size of a resting order; it keeps its id, and its place if the size shrinks at
+// the same price (posted)
+struct AmendWire {
+  static constexpr Kind kKind = Kind::kAmend;
+  static constexpr bool kFromInbox = false;
+  static constexpr uint32_t kSize = 123;
+  static constexpr uint32_t kStampMs = 1;
+  static constexpr uint32_t kStampMsSize = 8;
+  static constexpr uint32_t kAccount = 9;
+  static constexpr uint32_t kAccountSize = 8;
+  static constexpr uint32_t kKey = 17;
+  static constexpr uint32_t kKeySize = 1;
+  static constexpr uint32_t kNonce = 18;
+  static constexpr uint32_t kNonceSize = 8;
+  static constexpr uint32_t kExpiresAtMs = 26;
+  static constexpr uint32_t kExpiresAtMsSize = 8;
+  static constexpr uint32_t kOrderId = 34;
+  static constexpr uint32_t kOrderIdSize = 8;
+  static constexpr uint32_t kPriceTicks = 42;
+  static constexpr uint32_t kPriceTicksSize = 8;
+  static constexpr uint32_t kSizeLots = 50;
+  static constexpr uint32_t kSizeLotsSize = 8;
+  static constexpr uint32_t kSignature = 58;
+  static constexpr uint32_t kSignatureSize = 65;
+  // Amend(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint64
+  // priceTicks,uint64 sizeLots)
+  static constexpr uint32_t kMembers = 7;
+  static constexpr std::array<uint8_t, 32> kTypeHash = {
+      0x29, 0xb1, 0xa3, 0xb3, 0x2f, 0x45, 0x3f, 0x63,
+      0xb4, 0xf1, 0x8b, 0xbd, 0x7d, 0x15, 0xbe, 0x3f,
+      0x56, 0x87, 0x95, 0xf5, 0x90, 0x1c, 0x04, 0x31,
+      0x48, 0xf5, 0x2a, 0x72, 0x69, 0x68, 0x08, 0x31,
+  };
+};
+
+// cancel an order and place another one in the same book and on the same side, or neither (posted)
+struct ReplaceWire {
+  static constexpr Kind kKind = Kind::kReplace;
+  static constexpr bool kFromInbox = false;
+  static constexpr uint32_t kSize = 139;
+  static constexpr uint32_t kStampMs = 1;
+  static constexpr uint32_t kStampMsSize = 8;
+  static constexpr uint32_t kAccount = 9;
+  static constexpr uint32_t kAccountSize = 8;
+  static constexpr uint32_t kKey = 17;
+  static constexpr uint32_t kKeySize = 1;
+  static constexpr uint32_t kNonce = 18;
+  static constexpr uint32_t kNonceSize = 8;
+  static constexpr uint32_t kExpiresAtMs = 26;
+  static constexpr uint32_t kExpiresAtMsSize = 8;
+  static constexpr uint32_t kOrderId = 34;
+  static constexpr uint32_t kOrderIdSize = 8;
+  static constexpr uint32_t kOrderType = 42;
+  static constexpr uint32_t kOrderTypeSize = 1;
+  static constexpr uint32_t kTimeInForce = 43;
+  static constexpr uint32_t kTimeInForceSize = 1;
+  static constexpr uint32_t kFlags = 44;
+  static constexpr uint32_t kFlagsSize = 1;
+  static constexpr uint32_t kSelfTrade = 45;
+  static constexpr uint32_t kSelfTradeSize = 1;
+  static constexpr uint32_t kPriceTicks = 46;
+  static constexpr uint32_t kPriceTicksSize = 8;
+  static constexpr uint32_t kSizeLots = 54;
+  static constexpr uint32_t kSizeLotsSize = 8;
+  static constexpr uint32_t kClientId = 62;
+  static constexpr uint32_t kClientIdSize = 8;
+  static constexpr uint32_t kGoodTillS = 70;
+  static constexpr uint32_t kGoodTillSSize = 4;
+  static constexpr uint32_t kSignature = 74;
+  static constexpr uint32_t kSignatureSize = 65;
+  // Replace(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint8
+  // orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64
+  // sizeLots,uint64 clientId,uint32 goodTill)
+  static constexpr uint32_t kMembers = 13;
+  static constexpr std::array<uint8_t, 32> kTypeHash = {
+      0xc6, 0x49, 0x8c, 0xfe, 0xa8, 0x18, 0x9c, 0x5d,
+      0x76, 0x2c, 0xce, 0x36, 0x12, 0x8c, 0x45, 0xe6,
+      0xcc, 0x64, 0xb0, 0x08, 0x14, 0x29, 0xce, 0x65,
+      0x00, 0x41, 0xf9, 0x87, 0x12, 0xbf, 0xf0, 0x33,
   };
 };
 

@@ -18,6 +18,9 @@ PRICE_TICKS_MAX: Final = 1_073_741_823
 SIZE_LOTS_MAX: Final = 0xffffffff
 # unit quote units; 2^53: 9e9 USDC an order; sums of 128 orders stay in i64
 NOTIONAL_MAX: Final = 0x20000000000000
+# unit orders; reduce-only orders of one position: each fill may cut those of both sides, and 32
+# fills with 12 cuts each stay within EVENTS_MAX
+REDUCE_ONLY_MAX: Final = 6
 # unit whole bases; 2^22: at PRICE_MAX a position is worth at most 2^62
 POSITION_BASE_MAX: Final = 0x400000
 # unit quote units; 2^56: a cash leg always fits i64

@@ -19,6 +19,9 @@ class Kind(IntEnum):
     CANCEL_ALL = 0x03  # posted: cancel every order of the account, of one instrument or of all (0xFFFF)
     WITHDRAW = 0x04  # posted: move a balance into the withdrawal tree
     SET_KEY = 0x05  # posted: set, change or (address zero) revoke a session key
+    CANCEL_LABEL = 0x06  # posted: cancel every order of the account with a client id, of one instrument or of all (0xFFFF)
+    AMEND = 0x07  # posted: change price or size of a resting order; it keeps its id, and its place if the size shrinks at the same price
+    REPLACE = 0x08  # posted: cancel an order and place another one in the same book and on the same side, or neither
     PRICES = 0x10  # posted: one signer's vector of prices
     TICK = 0x11  # posted: a tick of the clock: funding accrues, a sweep starts
     CONTINUE = 0x12  # posted: continue a taker's remainder, else the sweep; one byte
@@ -52,12 +55,25 @@ class TimeInForce(IntEnum):
 
     GOOD_TILL_CANCELLED = 0
     IMMEDIATE_OR_CANCEL = 1
+    FILL_OR_KILL = 2
+    GOOD_TILL_TIME = 3
 
 
 class OrderFlag(IntFlag):
     """Values of `order_flag`."""
 
     POST_ONLY = 1
+    SLIDE = 2
+    REDUCE_ONLY = 4
+
+
+class SelfTrade(IntEnum):
+    """Values of `self_trade`."""
+
+    CANCEL_MAKER = 0
+    CANCEL_TAKER = 1
+    CANCEL_BOTH = 2
+    DECREMENT = 3
 
 
 class InstrumentKind(IntEnum):
@@ -80,6 +96,8 @@ class EventKind(IntEnum):
     FILL = 12
     ORDER_CANCELLED = 13
     TAKER_CONTINUES = 14
+    ORDER_AMENDED = 15
+    ORDER_REDUCED = 16
     FUNDING_PAID = 20
     PRICE_UPDATED = 21
     SWEEP_FINISHED = 22
@@ -107,6 +125,9 @@ class CancelReason(IntEnum):
     MAKER_MARGIN = 4
     LIQUIDATION = 5
     FORCED = 6
+    REPLACED = 7
+    REDUCE_ONLY = 8
+    EXPIRED = 9
 
 
 class FillFlag(IntFlag):
@@ -143,8 +164,8 @@ class MessageFormat:
 
 MESSAGES: Final[dict[Kind, MessageFormat]] = {
     Kind.PLACE: MessageFormat(
-        Kind.PLACE, "posted", "place an order", 129,
-        "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint64 priceTicks,uint64 sizeLots,uint64 clientId)",
+        Kind.PLACE, "posted", "place an order", 134,
+        "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
         (
             Field("stamp_ms", "u64", 1, 8),
             Field("account", "u64", 9, 8),
@@ -156,10 +177,12 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
             Field("order_type", "u8", 37, 1),
             Field("time_in_force", "u8", 38, 1),
             Field("flags", "u8", 39, 1),
-            Field("price_ticks", "u64", 40, 8),
-            Field("size_lots", "u64", 48, 8),
-            Field("client_id", "u64", 56, 8),
-            Field("signature", "sig", 64, 65),
+            Field("self_trade", "u8", 40, 1),
+            Field("price_ticks", "u64", 41, 8),
+            Field("size_lots", "u64", 49, 8),
+            Field("client_id", "u64", 57, 8),
+            Field("good_till_s", "u32", 65, 4),
+            Field("signature", "sig", 69, 65),
         ),
     ),
     Kind.CANCEL: MessageFormat(
@@ -217,6 +240,56 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
             Field("scope", "u8", 55, 1),
             Field("key_expires_at_ms", "u64", 56, 8),
             Field("signature", "sig", 64, 65),
+        ),
+    ),
+    Kind.CANCEL_LABEL: MessageFormat(
+        Kind.CANCEL_LABEL, "posted", "cancel every order of the account with a client id, of one instrument or of all (0xFFFF)", 109,
+        "CancelLabel(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint64 clientId)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("instrument", "u16", 34, 2),
+            Field("client_id", "u64", 36, 8),
+            Field("signature", "sig", 44, 65),
+        ),
+    ),
+    Kind.AMEND: MessageFormat(
+        Kind.AMEND, "posted", "change price or size of a resting order; it keeps its id, and its place if the size shrinks at the same price", 123,
+        "Amend(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint64 priceTicks,uint64 sizeLots)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("order_id", "u64", 34, 8),
+            Field("price_ticks", "u64", 42, 8),
+            Field("size_lots", "u64", 50, 8),
+            Field("signature", "sig", 58, 65),
+        ),
+    ),
+    Kind.REPLACE: MessageFormat(
+        Kind.REPLACE, "posted", "cancel an order and place another one in the same book and on the same side, or neither", 139,
+        "Replace(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("order_id", "u64", 34, 8),
+            Field("order_type", "u8", 42, 1),
+            Field("time_in_force", "u8", 43, 1),
+            Field("flags", "u8", 44, 1),
+            Field("self_trade", "u8", 45, 1),
+            Field("price_ticks", "u64", 46, 8),
+            Field("size_lots", "u64", 54, 8),
+            Field("client_id", "u64", 62, 8),
+            Field("good_till_s", "u32", 70, 4),
+            Field("signature", "sig", 74, 65),
         ),
     ),
     Kind.PRICES: MessageFormat(
@@ -366,10 +439,13 @@ DOMAIN_VERSION_HASH: Final = bytes.fromhex("c89efdaa54c0f20c7adf612882df0950f5a9
 
 # keccak of the EIP-712 type string, by kind.
 TYPE_HASHES: Final[dict[Kind, bytes]] = {
-    Kind.PLACE: bytes.fromhex("16e0f4d640780c63b8c7abb8453b6f2b0b4f8b79f532c453674bf84c8d402fe6"),
+    Kind.PLACE: bytes.fromhex("b15775a0e1312c00f171a6fe090c82aeec803f1826e0bd36d9c06f56290e14ae"),
     Kind.CANCEL: bytes.fromhex("2064384d8402247f78b1161ab5cdb19c2b2604dba3aa38f3a315c2058fbfd96a"),
     Kind.CANCEL_ALL: bytes.fromhex("fb7ae905393c97b468e0f467f921d350d09a0142b4973a1c0ca558796f0f91bb"),
     Kind.WITHDRAW: bytes.fromhex("1de8e30ebee3f5ce848fdbe6f4d565e9af697c937512e2ebeabea477c8d83e54"),
     Kind.SET_KEY: bytes.fromhex("9044bc4cedb73d14849d1486a0cd44fd74ff92e32090ab81837b57d4e0620887"),
+    Kind.CANCEL_LABEL: bytes.fromhex("d6c4fbb7c5c780557d7912b4edb136ff8af6a3629e05fecb587b6cea1cc33231"),
+    Kind.AMEND: bytes.fromhex("29b1a3b32f453f63b4f18bbd7d15be3f568795f5901c043148f52a7269680831"),
+    Kind.REPLACE: bytes.fromhex("c6498cfea8189c5d762cce36128c45e6cc64b0081429ce650041f98712bff033"),
     Kind.PRICES: bytes.fromhex("222bfc599f718cd9336570ecdc32d7215fd261b6a09ccd7f0a61352d9b532fd3"),
 }

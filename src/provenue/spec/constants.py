@@ -20,6 +20,9 @@ PRICE_TICKS_MAX: Final = 1_073_741_823
 SIZE_LOTS_MAX: Final = 0xffffffff
 # unit quote units; 2^53: 9e9 USDC an order; sums of 128 orders stay in i64
 NOTIONAL_MAX: Final = 0x20000000000000
+# unit orders; reduce-only orders of one position: each fill may cut those of both sides, and 32
+# fills with 12 cuts each stay within EVENTS_MAX
+REDUCE_ONLY_MAX: Final = 6
 # unit whole bases; 2^22: at PRICE_MAX a position is worth at most 2^62
 POSITION_BASE_MAX: Final = 0x400000
 # unit quote units; 2^56: a cash leg always fits i64
@@ -245,8 +248,8 @@ class Code(IntEnum):
     INSTRUMENT_UNKNOWN = 30, "no such instrument is listed"
     BAD_SIDE = 31, "side must be 0 (buy) or 1 (sell)"
     BAD_ORDER_TYPE = 32, "order type must be 0 (limit) or 1 (market)"
-    BAD_TIME_IN_FORCE = 33, "time in force must be 0 (good till cancelled) or 1 (immediate or cancel); a market order is immediate or cancel"
-    BAD_FLAGS = 34, "unknown flag, or post-only on an order that cannot rest"
+    BAD_TIME_IN_FORCE = 33, "time in force must be 0 (good till cancelled), 1 (immediate or cancel), 2 (fill or kill) or 3 (good till time); a market order is 1 or 2"
+    BAD_FLAGS = 34, "unknown flag, post-only on an order that cannot rest, slide without post-only, or reduce-only on a spot market"
     BAD_PRICE = 35, "the price is outside the allowed range"
     BAD_SIZE = 36, "the size is zero or too large"
     NOTIONAL_TOO_LARGE = 37, "price times size is above NOTIONAL_MAX"
@@ -261,6 +264,11 @@ class Code(IntEnum):
     INSUFFICIENT_BALANCE = 46, "the free balance of the asset is too small"
     MARGIN_INSUFFICIENT = 47, "the account would be below its margin requirement"
     ORDER_UNKNOWN = 48, "the account has no such open order"
+    BAD_GOOD_TILL = 49, "good-till-time must lie ahead on an order that is good till a time, and be 0 on any other"
+    BAD_SELF_TRADE = 50, "self-trade prevention must be 0 (cancel maker), 1 (cancel taker), 2 (cancel both) or 3 (decrement)"
+    NOTHING_TO_REDUCE = 51, "a reduce-only order needs a position of the other side"
+    REDUCE_ONLY_FULL = 52, "the position has REDUCE_ONLY_MAX reduce-only orders already"
+    NOT_FILLED = 53, "a fill-or-kill order could not be filled in full within one message"
     ASSET_UNKNOWN = 60, "no such asset is listed"
     BAD_AMOUNT = 61, "the amount is zero or above AMOUNT_MAX"
     BAD_RECIPIENT = 62, "the address is zero"
@@ -290,6 +298,9 @@ class Kind(IntEnum):
     CANCEL_ALL = 0x03  # posted: cancel every order of the account, of one instrument or of all (0xFFFF)
     WITHDRAW = 0x04  # posted: move a balance into the withdrawal tree
     SET_KEY = 0x05  # posted: set, change or (address zero) revoke a session key
+    CANCEL_LABEL = 0x06  # posted: cancel every order of the account with a client id, of one instrument or of all (0xFFFF)
+    AMEND = 0x07  # posted: change price or size of a resting order; it keeps its id, and its place if the size shrinks at the same price
+    REPLACE = 0x08  # posted: cancel an order and place another one in the same book and on the same side, or neither
     PRICES = 0x10  # posted: one signer's vector of prices
     TICK = 0x11  # posted: a tick of the clock: funding accrues, a sweep starts
     CONTINUE = 0x12  # posted: continue a taker's remainder, else the sweep; one byte
@@ -323,12 +334,25 @@ class TimeInForce(IntEnum):
 
     GOOD_TILL_CANCELLED = 0
     IMMEDIATE_OR_CANCEL = 1
+    FILL_OR_KILL = 2
+    GOOD_TILL_TIME = 3
 
 
 class OrderFlag(IntFlag):
     """Values of `order_flag`."""
 
     POST_ONLY = 1
+    SLIDE = 2
+    REDUCE_ONLY = 4
+
+
+class SelfTrade(IntEnum):
+    """Values of `self_trade`."""
+
+    CANCEL_MAKER = 0
+    CANCEL_TAKER = 1
+    CANCEL_BOTH = 2
+    DECREMENT = 3
 
 
 class InstrumentKind(IntEnum):
@@ -351,6 +375,8 @@ class EventKind(IntEnum):
     FILL = 12
     ORDER_CANCELLED = 13
     TAKER_CONTINUES = 14
+    ORDER_AMENDED = 15
+    ORDER_REDUCED = 16
     FUNDING_PAID = 20
     PRICE_UPDATED = 21
     SWEEP_FINISHED = 22
@@ -378,6 +404,9 @@ class CancelReason(IntEnum):
     MAKER_MARGIN = 4
     LIQUIDATION = 5
     FORCED = 6
+    REPLACED = 7
+    REDUCE_ONLY = 8
+    EXPIRED = 9
 
 
 class FillFlag(IntFlag):
@@ -414,8 +443,8 @@ class MessageFormat:
 
 MESSAGES: Final[dict[Kind, MessageFormat]] = {
     Kind.PLACE: MessageFormat(
-        Kind.PLACE, "posted", "place an order", 129,
-        "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint64 priceTicks,uint64 sizeLots,uint64 clientId)",
+        Kind.PLACE, "posted", "place an order", 134,
+        "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
         (
             Field("stamp_ms", "u64", 1, 8),
             Field("account", "u64", 9, 8),
@@ -427,10 +456,12 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
             Field("order_type", "u8", 37, 1),
             Field("time_in_force", "u8", 38, 1),
             Field("flags", "u8", 39, 1),
-            Field("price_ticks", "u64", 40, 8),
-            Field("size_lots", "u64", 48, 8),
-            Field("client_id", "u64", 56, 8),
-            Field("signature", "sig", 64, 65),
+            Field("self_trade", "u8", 40, 1),
+            Field("price_ticks", "u64", 41, 8),
+            Field("size_lots", "u64", 49, 8),
+            Field("client_id", "u64", 57, 8),
+            Field("good_till_s", "u32", 65, 4),
+            Field("signature", "sig", 69, 65),
         ),
     ),
     Kind.CANCEL: MessageFormat(
@@ -488,6 +519,56 @@ MESSAGES: Final[dict[Kind, MessageFormat]] = {
             Field("scope", "u8", 55, 1),
             Field("key_expires_at_ms", "u64", 56, 8),
             Field("signature", "sig", 64, 65),
+        ),
+    ),
+    Kind.CANCEL_LABEL: MessageFormat(
+        Kind.CANCEL_LABEL, "posted", "cancel every order of the account with a client id, of one instrument or of all (0xFFFF)", 109,
+        "CancelLabel(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 instrument,uint64 clientId)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("instrument", "u16", 34, 2),
+            Field("client_id", "u64", 36, 8),
+            Field("signature", "sig", 44, 65),
+        ),
+    ),
+    Kind.AMEND: MessageFormat(
+        Kind.AMEND, "posted", "change price or size of a resting order; it keeps its id, and its place if the size shrinks at the same price", 123,
+        "Amend(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint64 priceTicks,uint64 sizeLots)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("order_id", "u64", 34, 8),
+            Field("price_ticks", "u64", 42, 8),
+            Field("size_lots", "u64", 50, 8),
+            Field("signature", "sig", 58, 65),
+        ),
+    ),
+    Kind.REPLACE: MessageFormat(
+        Kind.REPLACE, "posted", "cancel an order and place another one in the same book and on the same side, or neither", 139,
+        "Replace(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 orderId,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
+        (
+            Field("stamp_ms", "u64", 1, 8),
+            Field("account", "u64", 9, 8),
+            Field("key", "u8", 17, 1),
+            Field("nonce", "u64", 18, 8),
+            Field("expires_at_ms", "u64", 26, 8),
+            Field("order_id", "u64", 34, 8),
+            Field("order_type", "u8", 42, 1),
+            Field("time_in_force", "u8", 43, 1),
+            Field("flags", "u8", 44, 1),
+            Field("self_trade", "u8", 45, 1),
+            Field("price_ticks", "u64", 46, 8),
+            Field("size_lots", "u64", 54, 8),
+            Field("client_id", "u64", 62, 8),
+            Field("good_till_s", "u32", 70, 4),
+            Field("signature", "sig", 74, 65),
         ),
     ),
     Kind.PRICES: MessageFormat(
