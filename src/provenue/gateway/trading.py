@@ -19,7 +19,13 @@ from provenue import wire
 from provenue._generated.constants import NONE_U16
 from provenue.gateway.admission import Admission
 from provenue.gateway.errors import bad_param, rejected
-from provenue.gateway.numbers import number, parse_integer, units_of
+from provenue.gateway.numbers import (
+    number,
+    parse_choice,
+    parse_flag,
+    parse_integer,
+    units_of,
+)
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Venue
 from provenue.gateway.views import order_view, user_trade_view
@@ -63,15 +69,6 @@ _UNSUPPORTED = (
     "linked_order_type",
     "otoco_config",
 )
-
-
-def _flag(params: Params, name: str, default: bool = False) -> bool:
-    value = params.get(name, default)
-    if isinstance(value, str):
-        value = {"true": True, "false": False}.get(value.lower(), value)
-    if not isinstance(value, bool):
-        raise bad_param(name, "true or false", params[name])
-    return value
 
 
 def _bytes(params: Params, name: str, size: int) -> bytes:
@@ -167,7 +164,7 @@ class Trading:
         has_price = params.get("price") is not None
         if order_type is OrderType.LIMIT and not has_price:
             raise bad_param("price", "a price (a limit order needs one)", None)
-        label = params.get("label") or params.get("clientOrderId") or 0
+        label = params.get("label", params.get("clientOrderId"))
         return Place(
             instrument=view["instrument"],
             side=side,
@@ -176,28 +173,24 @@ class Trading:
             flags=self._flags(params),
             price_ticks=scale.ticks("price", params["price"]) if has_price else 0,
             size_lots=scale.lots("amount", params.get("amount")),
-            client_id=parse_integer("label", label),
+            client_id=0 if label in (None, "") else parse_integer("label", label),
             **_envelope(params),
         )
 
     @staticmethod
     def _kind(params: Params) -> tuple[OrderType, TimeInForce]:
-        kind = params.get("type", "limit")
-        given = params.get("time_in_force")
-        if given is not None and given not in _TIMES:
-            raise bad_param("time_in_force", " or ".join(_TIMES), given)
+        kind = parse_choice(params, "type", ("limit", "market"), "limit")
+        time_in_force = parse_choice(params, "time_in_force", _TIMES, "good_til_cancelled")
         if kind == "limit":
-            return OrderType.LIMIT, _TIMES[given or "good_til_cancelled"]
-        if kind == "market":
-            # The only one there is for a market order, whatever a client's default says.
-            return OrderType.MARKET, TimeInForce.IMMEDIATE_OR_CANCEL
-        raise bad_param("type", "limit or market", kind)
+            return OrderType.LIMIT, _TIMES[time_in_force]
+        # The only one there is for a market order, whatever a client's default says.
+        return OrderType.MARKET, TimeInForce.IMMEDIATE_OR_CANCEL
 
     @staticmethod
     def _flags(params: Params) -> int:
-        if not _flag(params, "post_only"):
+        if not parse_flag(params, "post_only"):
             return 0
-        if not _flag(params, "reject_post_only", True):
+        if not parse_flag(params, "reject_post_only", default=True):
             raise bad_param(
                 "reject_post_only",
                 "true with post_only (a post-only order that would trade is rejected, never moved)",

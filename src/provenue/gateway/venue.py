@@ -257,7 +257,12 @@ class Venue:
 
     def instruments_of_currency(self, params: dict[str, Any]) -> list[int] | None:
         """Instruments whose base or settlement is `currency`; None without a filter."""
-        currency = str(params.get("currency", "any")).upper()
+        currency = params.get("currency")
+        if currency is None:
+            return None
+        if not isinstance(currency, str):
+            raise bad_param("currency", "the name of one, or any", currency)
+        currency = currency.upper()
         if currency == "ANY":
             return None
         views = self._by_name.values()
