@@ -164,7 +164,7 @@ class Venue:
                 del self._trades_of[next(iter(self._trades_of))]
         for trade in trades:
             self.day(trade.instrument).add(trade.stamp_ms, trade.price_ticks, trade.size_lots)
-        orders = self.orders.take(outcome.stamp_ms, events, trades, self.directory.account_id)
+        orders = self.orders.take(outcome, events, trades, self.directory.account_id)
         levels = self.books.take(events)
         if any(event.kind is EventKind.PRICE_UPDATED for event in events):
             self._read_premiums()
