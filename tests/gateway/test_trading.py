@@ -12,10 +12,10 @@ from tests.gateway.venue_world import (
     PERPETUAL,
     SPOT,
     Api,
-    ApiFailure,
     Gateway,
     open_gateway,
     order_params,
+    refused,
     signed,
 )
 from tests.sequencer.world import DOMAIN, address_of, key_of
@@ -27,12 +27,6 @@ from provenue.gateway.venue import now_ms
 from provenue.wire import Code, Side
 
 BUY, SELL = Side.BUY, Side.SELL
-
-
-async def refused(api: Api, method: str, **params: Any) -> ApiFailure:
-    with pytest.raises(ApiFailure) as failure:
-        await api.call(method, **params)
-    return failure.value
 
 
 async def test_an_order_rests_and_another_meets_it(tmp_path: Path) -> None:
@@ -231,12 +225,25 @@ async def test_a_high_s_signature_is_turned_away(tmp_path: Path) -> None:
         ({"price": True}, "price"),
         ({"price": 10**30}, "price"),
         ({"type": "stop_limit"}, "type"),
-        ({"time_in_force": "fill_or_kill"}, "time_in_force"),
+        ({"time_in_force": "good_til_day"}, "time_in_force"),
         ({"time_in_force": []}, "time_in_force"),
         ({"type": ["limit"]}, "type"),
-        ({"post_only": True, "reject_post_only": False}, "reject_post_only"),
         ({"post_only": "maybe"}, "post_only"),
-        ({"reduce_only": True}, "reduce_only"),
+        ({"post_only": True, "reject_post_only": 2}, "reject_post_only"),
+        ({"post_only": True, "time_in_force": "fill_or_kill"}, "post_only"),
+        ({"post_only": True, "type": "market"}, "post_only"),
+        ({"reduce_only": 1}, "reduce_only"),
+        ({"reduce_only": True, "instrument_name": SPOT}, "reduce_only"),
+        ({"self_trade": "both"}, "self_trade"),
+        ({"self_trade": 1}, "self_trade"),
+        ({"time_in_force": "good_til_date"}, "good_til_timestamp"),
+        ({"good_til_timestamp": 1_800_000_000_000}, "good_til_timestamp"),
+        ({"time_in_force": "good_til_date", "type": "market"}, "time_in_force"),
+        *(
+            ({"time_in_force": "good_til_date", "good_til_timestamp": bad}, "good_til_timestamp")
+            for bad in (0, 1_800_000_000_001, (1 << 32) * 1_000, "tomorrow", [], True)
+        ),
+        ({"max_show": 0.001}, "max_show"),
         ({"trigger_price": 5}, "trigger_price"),
         ({"label": "my order"}, "label"),
         ({"label": []}, "label"),
@@ -247,6 +254,7 @@ async def test_a_high_s_signature_is_turned_away(tmp_path: Path) -> None:
         ({"nonce": 1 << 64}, "nonce"),
         ({"key": 256}, "key"),
         ({"expires_at": "later"}, "expires_at"),
+        ({"valid_until": 5}, "valid_until"),
         ({"signature": "00"}, "signature"),
         ({"signature": 7}, "signature"),
     ],
