@@ -77,10 +77,12 @@ def _envelope(params: Params) -> dict[str, Any]:
 
 def _expiry(params: Params) -> int:
     """Deribit's `valid_until` says the same as our `expires_at`: too late means never."""
-    name = "expires_at" if "expires_at" in params else "valid_until"
-    if name == "expires_at" and params.get("valid_until") not in (None, params["expires_at"]):
+    if params.get("valid_until") is None:
+        return _integer(params, "expires_at")
+    until_ms = _integer(params, "valid_until")
+    if "expires_at" in params and _integer(params, "expires_at") != until_ms:
         raise bad_param("valid_until", "it to be left out, or expires_at", params["valid_until"])
-    return _integer(params, name if name in params else "expires_at")
+    return until_ms
 
 
 class Trading:
