@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenue.engine import Engine
+from provenue.engine import Engine, OrderView
 from provenue.sequencer.sequencer import Outcome
 from provenue.sequencer.tape import TradeRow, good_till_s_of
 from provenue.wire import CancelReason, Event, EventKind, OrderBits, OrderFlag, OrderType
@@ -107,22 +107,20 @@ class Orders:
         self._live: dict[int, Order] = {}
         self._ended: OrderedDict[int, Order] = OrderedDict()
         self._of_account: dict[int, dict[int, Order]] = {}
-        used = engine.tables["orders"][: engine.globals("orders_used")]
-        for slot in used["live"].nonzero()[0].tolist():
-            order_id = int(used[slot]["generation"]) << 32 | slot
-            self._add(self._seed(engine, order_id, find_row(order_id)))
+        used = engine.tables["accounts"][: engine.globals("accounts_used")]
+        for account in used["open_orders"].nonzero()[0].tolist():
+            for view in engine.orders(account):
+                self._add(self._seed(engine, view, find_row(view["order_id"])))
 
-    def _seed(self, engine: Engine, order_id: int, row: dict[str, Any] | None) -> Order:
+    def _seed(self, engine: Engine, view: OrderView, row: dict[str, Any] | None) -> Order:
         if row is not None:
             return Order.of_row(row)
         # Without its row, when it came is unknown; what it was filled at is at worst its limit.
-        view = engine.order(order_id)
-        assert view is not None
         account = engine.account(view["account"])
         assert account is not None
         filled = view["size_lots"] - view["remaining_lots"]
         return Order(
-            id=order_id,
+            id=view["order_id"],
             account=view["account"],
             account_id=account["account_id"],
             instrument=view["instrument"],
