@@ -71,6 +71,12 @@ async def state(api: Api, order: dict[str, Any]) -> dict[str, Any]:
     return await api.call("private/get_order_state", order_id=order["order_id"])
 
 
+def lots_of(gateway: Gateway, trader: int) -> int:
+    """The trader's position in the perpetual."""
+    rows = gateway.venue.engine.positions(trader + 1)
+    return next((row["size_lots"] for row in rows if row["instrument"] == 0), 0)
+
+
 def parts(order: dict[str, Any], *names: str) -> tuple[Any, ...]:
     return tuple(order.get(name) for name in names)
 
@@ -251,9 +257,9 @@ async def test_an_edit_keeps_the_place_only_if_the_size_does_not_grow(
             edited["order_id"], lots / 10_000, True, "open",
         )  # fmt: skip
         await buy(gateway, api, 2, 10, 25_000)
-        makers = [gateway.venue.engine.positions(index + 1) for index in range(2)]
-        assert makers[first]
-        assert not makers[1 - first]
+        assert [lots_of(gateway, trader) for trader in range(3)] == [
+            -10 if trader == first else 0 for trader in range(2)
+        ] + [10]
 
 
 async def test_an_edit_that_crosses_trades(tmp_path: Path) -> None:
@@ -289,7 +295,7 @@ async def test_an_edited_order_slides_back_to_its_price_and_to_the_end_of_the_qu
         assert parts(order, "price", "amount", "order_state") == (249.99, 0.005, "open")
         assert gateway.venue.books.of(0).bids(9) == [(24_999, 150)]
         await sell(gateway, api, 3, 10, 24_999)
-        assert gateway.venue.engine.positions(3), "the other one was first"
+        assert [lots_of(gateway, trader) for trader in (0, 2, 3)] == [0, 10, -10]
 
 
 @pytest.mark.parametrize(

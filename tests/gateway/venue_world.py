@@ -311,6 +311,9 @@ async def open_gateway(
     service.start()
     await server.start("127.0.0.1", 0)
     signers = [ActionSigner(DOMAIN, 1 << 32 | i + 1, 0, key_of(i)) for i in range(traders)]
+    # The world's random orders and the test's own take their nonces from one source: else the
+    # ones would soon be too old beside the others.
+    world.signers = signers
     async with aiohttp.ClientSession() as http:
         gateway = Gateway(
             folder, world, service, read_model, anchor_log, venue, server, http, signers
