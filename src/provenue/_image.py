@@ -68,6 +68,7 @@ class AccountView(TypedDict):
     generation: int
     open_orders: int
     leaving: bool  # every position is being closed through L1 (chapter 12)
+    next_expiry_s: int  # no order expires before; 0: none does
     balances: list[int]  # asset units, by asset
     keys: list[KeyView]
 
@@ -84,6 +85,7 @@ class PositionView(TypedDict):
     open_sell_lots: int
     open_buy_units: int
     open_sell_units: int
+    reduce_orders: int  # live reduce-only orders; the sums are without them
 
 
 class OrderView(TypedDict):
@@ -98,6 +100,7 @@ class OrderView(TypedDict):
     remaining_lots: int
     client_id: int
     flags: int
+    good_till_s: int  # 0: until it is cancelled
     pending: bool
 
 
@@ -258,6 +261,7 @@ class ImageReader:
             "generation": record["generation"],
             "open_orders": record["open_orders"],
             "leaving": bool(record["leaving"]),
+            "next_expiry_s": record["next_expiry_s"],
             "balances": balances.tolist(),
             "keys": [self._key(index, slot) for slot in range(constants.KEYS_PER_ACCOUNT)],
         }
@@ -303,6 +307,7 @@ class ImageReader:
             "remaining_lots": record["remaining_lots"],
             "client_id": record["client_id"],
             "flags": record["flags"],
+            "good_till_s": record["good_till_s"],
             "pending": record["live"] == 2,
         }
 

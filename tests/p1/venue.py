@@ -265,7 +265,7 @@ class Venue:
         order = Place(
             **self.head(account), instrument=instrument, side=side, order_type=OrderType.LIMIT,
             time_in_force=TimeInForce.GOOD_TILL_CANCELLED, flags=0, price_ticks=price_ticks,
-            size_lots=size_lots, client_id=0,
+            self_trade=0, size_lots=size_lots, client_id=0, good_till_s=0,
         )  # fmt: skip
         return self.signed(account, order)
 
