@@ -41,9 +41,10 @@ async def venue(folder: Path) -> AsyncIterator[tuple[Gateway, Api]]:
         yield gateway, api
         engine = gateway.venue.engine
         for instrument in range(2):
-            view, book = engine.book(instrument, 1_000), gateway.venue.books.of(instrument)
+            view: Any = engine.book(instrument, 1_000)
+            book = gateway.venue.books.of(instrument)
             for side, levels in (("bids", book.bids(1_000)), ("asks", book.asks(1_000))):
-                held = [tuple(level.values())[:2] for level in view[side]]  # type: ignore[literal-required]
+                held = [tuple(level.values())[:2] for level in view[side]]
                 assert levels == held, side
         for index in range(1, 5):
             kept = gateway.venue.orders.of_account(index)
