@@ -189,8 +189,8 @@ class Coverage:
             elif event.kind == EventKind.DEPOSIT_BOUNCED:
                 hit(["bounced and issued"])
             elif event.kind == EventKind.ORDER_ACCEPTED:
-                hit(["market order"] * bool(event.reason & 32))
-                hit(["immediate order"] * bool(event.reason & 16))
+                hit(["market order"] * bool(event.reason & 1 << 7))
+                hit(["immediate order"] * (event.reason >> 3 & 3 == 1))
                 hit(["post-only order"] * bool(event.reason & OrderFlag.POST_ONLY))
             elif event.kind == EventKind.FUNDING_PAID:
                 hit(["funding paid" if event.value > 0 else "funding received"])
