@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.differential.leaving import close
-from tests.differential.steps import Make, when_quiet
+from tests.differential.steps import Make, leave_only_margin, move, when_quiet
 from tests.differential.wire import Item
 
 from provenue.spec.constants import PRICE_TICKS_MAX, REDUCE_ONLY_MAX, SIZE_LOTS_MAX, Kind, Side
@@ -45,7 +45,7 @@ def _placing(stream: "Stream", account: Account, fields: dict[str, Any]) -> Make
 
 
 def _then(stream: "Stream", state: State, *plan: Make) -> Item:
-    """Each when nothing is pending; before them a cancel of what stands in nobody's way."""
+    """Each when nothing is pending."""
     stream.plan.extend(when_quiet(stream, make) for make in plan)
     return stream.prices(state)
 
@@ -54,6 +54,10 @@ def _perpetual(stream: "Stream", state: State) -> tuple[int, int]:
     """An instrument, and the price that splits its book, or its mark in ticks."""
     listed = [i for i, x in enumerate(state.instruments) if x.listed and x.is_perpetual] or [1]
     index = stream.rng.choice(listed)
+    return index, _middle(state, index)
+
+
+def _middle(state: State, index: int) -> int:
     instrument = state.instruments[index]
     price = max(2, state.mark(instrument) // max(1, instrument.tick_size))
     bids, asks = state.books[index]
@@ -61,7 +65,7 @@ def _perpetual(stream: "Stream", state: State) -> tuple[int, int]:
         price = max(bids) + 1
     if asks and price >= min(asks):
         price = max(1, min(asks) - 1)
-    return index, price
+    return price
 
 
 def _rich(state: State, count: int) -> list[Account]:
@@ -90,7 +94,42 @@ def kill(stream: "Stream", state: State) -> Item:
         plan.insert(rng.randrange(count), _placing(stream, taker, _order(index, side, price, 1)))
     size, mode = count + rng.choice((0, 0, 0, 1)), rng.randrange(4)
     fields = _order(index, 1 - side, price, size, time_in_force=FOK, self_trade=mode)
+    if rng.random() < 0.4:
+        away = max(1, price // 50) * (1 if side == Side.BUY else -1)
+        plan.append(_placing(stream, taker, _order(index, 1 - side, price + away, 2)))
+        return _then(stream, state, *plan, _replacing(stream, taker, index, 1 - side, fields))
     return _then(stream, state, *plan, _placing(stream, taker, fields))
+
+
+def deep_again(stream: "Stream", state: State) -> Item:
+    """More makers than one message may fill; who takes them all had an order, or a position."""
+    rng = stream.rng
+    index, price = _perpetual(stream, state)
+    side = rng.randrange(2)
+    taker, *makers = _rich(state, 4)
+    flags = 0
+    holders = [a for a, i in _held(state) if abs(a.rows[i].size_lots) > 5]
+    if holders and rng.random() < 0.6:
+        taker = rng.choice(holders)
+        index = max(taker.rows, key=lambda i: abs(taker.rows[i].size_lots))
+        price = _middle(state, index)
+        side = Side.BUY if taker.rows[index].size_lots > 0 else Side.SELL
+        flags = REDUCE_ONLY
+    away = max(1, price // 50) * (1 if side == Side.BUY else -1)
+    resting = _order(index, 1 - side, price + away, 2, flags=flags)
+    count = state.preset.fills_per_message + rng.choice((1, 1, 3, 5))
+    plan = [_placing(stream, rng.choice(makers), _order(index, side, price, 1))] * count
+    plan += [_placing(stream, taker, resting)]
+    roll = rng.random()
+    if roll < 0.4:
+        plan += [_amending(stream, taker, index, 1 - side, price, count + 1)]
+    elif roll < 0.8:
+        order = resting | {"price_ticks": price, "size_lots": count + 1}
+        order |= {"time_in_force": rng.choice((GTC, IOC))}
+        plan += [_replacing(stream, taker, index, 1 - side, order)]
+    else:
+        plan += [_placing(stream, taker, resting | {"price_ticks": price, "size_lots": count})]
+    return _then(stream, state, *plan)
 
 
 # --- self-trades ---------------------------------------------------------------------------------
@@ -121,7 +160,9 @@ def own(stream: "Stream", state: State) -> Item:
     return _then(stream, state, *plan, taking)
 
 
-def _amending(stream: "Stream", account: Account, index: int, side: int, price: int) -> Make:
+def _amending(
+    stream: "Stream", account: Account, index: int, side: int, price: int, size: int = 0
+) -> Make:
     """The account's newest order of the side goes to a price."""
 
     def make(state: State) -> Item:
@@ -130,8 +171,24 @@ def _amending(stream: "Stream", account: Account, index: int, side: int, price: 
         if not orders:
             return stream.amend(state)
         fields = {"order_id": orders[-1].id, "price_ticks": max(1, price)}
-        size = orders[-1].size_lots + stream.rng.choice((0, 0, 1, 3))
-        return stream.signed(state, Kind.AMEND, now, key=0, size_lots=size, **fields)
+        total = size or orders[-1].size_lots + stream.rng.choice((0, 0, 1, 3))
+        return stream.signed(state, Kind.AMEND, now, key=0, size_lots=total, **fields)
+
+    return make
+
+
+def _replacing(
+    stream: "Stream", account: Account, index: int, side: int, fields: dict[str, Any]
+) -> Make:
+    """The account's newest order of the side gives way to another."""
+
+    def make(state: State) -> Item:
+        now = state.accounts[account.index]
+        orders = [o for o in now.orders if (o.instrument, o.side) == (index, side)]
+        if not orders:
+            return stream.replace(state)
+        new = {name: x for name, x in fields.items() if name not in ("instrument", "side")}
+        return stream.signed(state, Kind.REPLACE, now, key=0, order_id=orders[-1].id, **new)
 
     return make
 
@@ -148,6 +205,29 @@ def crowd(stream: "Stream", state: State) -> Item:
     account, index = rng.choice(held)
     plan = _reducers(stream, state, account, index, rng.randint(2, REDUCE_ONLY_MAX + 1))
     return _then(stream, state, *plan, *[_changing(stream, account, index)] * rng.randint(1, 2))
+
+
+def both_reduce(stream: "Stream", state: State) -> Item:
+    """A long and a short, each with reduce-only orders of all they have, trade with each other."""
+    held = _held(state)
+    pairs = [(a, b, i) for a, i in held for b, j in held
+             if i == j and a.rows[i].size_lots > 0 > b.rows[i].size_lots]  # fmt: skip
+    if not pairs:
+        return stream.take(state)
+    rng = stream.rng
+    long, short, index = rng.choice(pairs)
+    size = min(long.rows[index].size_lots, -short.rows[index].size_lots)
+    price = _middle(state, index)
+    orders = [
+        (long, _order(index, Side.SELL, price + 1, 1 << 31, flags=REDUCE_ONLY)),
+        (short, _order(index, Side.BUY, price - 1, 1 << 31, flags=REDUCE_ONLY)),
+        (long, _order(index, Side.SELL, price, size, flags=rng.choice((0, REDUCE_ONLY)))),
+        (short, _order(index, Side.BUY, price, size, flags=rng.choice((0, REDUCE_ONLY)))),
+    ]
+    plan = [lambda s, a=account: stream.signed(
+        s, Kind.CANCEL_ALL, s.accounts[a.index], key=0, instrument=index)
+        for account in (long, short)]  # fmt: skip
+    return _then(stream, state, *plan, *[_placing(stream, a, fields) for a, fields in orders])
 
 
 def _reducers(
@@ -245,6 +325,30 @@ def expire(stream: "Stream", state: State) -> Item:
     return _then(stream, state, *plan)
 
 
+def expired_bids(stream: "Stream", state: State) -> Item:
+    """What would take a liquidated position has expired, and no sweep has come by yet."""
+    rng = stream.rng
+    held = _held(state)
+    if not held:
+        return stream.take(state)
+    account, index = rng.choice(held)
+    price = _middle(state, index)
+    gains = 1 if account.rows[index].size_lots > 0 else -1
+    side = Side.BUY if gains > 0 else Side.SELL
+    plan = [when_quiet(stream, leave_only_margin(stream, account))]
+    for maker in _rich(state, 2):
+        if maker.index != account.index:
+            fields = _order(index, side, price, 5, time_in_force=GTT)
+            plan.append(when_quiet(stream, _ending(stream, maker, fields)))
+            plan.append(when_quiet(stream, _at_an_end(stream, maker)))
+    if rng.random() < 0.3:
+        plan.append(lambda s: close(stream, s.accounts[account.index]))
+    share = -gains * rng.choice((0.05, 0.1, 0.3))
+    plan += [when_quiet(stream, move(stream, state.instruments[index].feed, share))]
+    stream.plan.extend([*plan, *[stream.prices] * max(1, state.price_quorum)])
+    return stream.prices(state)
+
+
 def _ending(stream: "Stream", account: Account, fields: dict[str, Any]) -> Make:
     def make(state: State) -> Item:
         now = state.accounts[account.index]
@@ -298,6 +402,9 @@ def slide(stream: "Stream", state: State) -> Item:
 # By their names in the weights of a phase.
 ORDER_PLANS: dict[str, Callable[["Stream", State], Item]] = {
     "kill": kill,
+    "deep_again": deep_again,
+    "both_reduce": both_reduce,
+    "expired_bids": expired_bids,
     "own": own,
     "crowd": crowd,
     "expire": expire,

@@ -129,8 +129,11 @@ class Trader:
             size += rng.choice((1, order.remaining_lots, 10 * size, 1 << 32))
         if roll > 0.4:
             price = self._elsewhere(state, order)
-        if rng.random() < 0.05:
+        roll = rng.random()
+        if roll < 0.05:
             size = rng.choice((0, filled, filled + 1))
+        elif roll < 0.08:
+            price, size = 1, SIZE_LOTS_MAX
         return {"order_id": order.id, "price_ticks": min(max(0, price), 1 << 30), "size_lots": size}
 
     def _elsewhere(self, state: State, order: Order) -> int:

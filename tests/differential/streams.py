@@ -346,7 +346,7 @@ class Stream:
 
     def cancel_label(self, state: State) -> Item:
         """Of one instrument or of all, mostly a label that an order has."""
-        account = self.account(state)
+        account = max(self.some(state, 3), key=lambda a: len(a.orders))
         label = self.rng.choice([*(order.client_id for order in account.orders), 5])
         instrument = self.rng.choice((NONE_U16, NONE_U16, 0, 1))
         return self.signed(
@@ -368,6 +368,9 @@ class Stream:
         if not orders:
             return self.place(state)
         order = self.rng.choice(orders)
+        busiest = max(state.accounts, key=lambda account: len(account.orders))
+        if self.rng.random() < 0.3:
+            order = self.rng.choice(busiest.orders)
         account = state.accounts[order.account]
         fields = self.trader.replacement(state, order, account)
         return self.signed(state, Kind.REPLACE, account, **fields)
