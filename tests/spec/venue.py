@@ -19,8 +19,8 @@ from provenue.spec.events import Event
 
 __all__ = [
     "BUY", "CANCEL_BOTH", "CANCEL_MAKER", "CANCEL_TAKER", "DECREMENT", "FOK", "GTC", "GTT", "IOC",
-    "MARK", "POST_ONLY", "REDUCE_ONLY", "SELL", "SLIDE", "CheckedVenue", "Trader", "Venue",
-    "fills", "kinds",
+    "MARK", "POST_ONLY", "REDUCE_ONLY", "SELL", "SLIDE", "START_S", "CheckedVenue",
+    "Trader", "Venue", "fills", "kinds",
 ]  # fmt: skip
 
 BUY, SELL = 0, 1
@@ -28,7 +28,8 @@ GTC, IOC, FOK, GTT = 0, 1, 2, 3
 POST_ONLY, SLIDE, REDUCE_ONLY = 1, 2, 4
 CANCEL_MAKER, CANCEL_TAKER, CANCEL_BOTH, DECREMENT = 0, 1, 2, 3
 U64_MAX = (1 << 64) - 1
-START_MS = 1_700_000_000_000
+START_S = 1_700_000_000
+START_MS = START_S * 1_000
 USD = 10**6
 MARK = 100  # ticks: the first mark of both perpetuals and of the spot pair
 FAR_MS = 10**12
