@@ -139,8 +139,8 @@ def check_expiry(ledger: Ledger) -> None:
         assert is_good_till_time == (good_till_s != 0), f"order {id_}: good till {good_till_s}"
         if is_good_till_time:
             soonest[account] = min(soonest.get(account, good_till_s), good_till_s)
-    for account in ledger.accounts:
-        index, has_orders, next_s = int(account[0]), account[4] != "0", int(account[6])
+    for fields in ledger.accounts:
+        index, has_orders, next_s = int(fields[0]), fields[4] != "0", int(fields[6])
         assert has_orders or next_s == 0, f"account {index}: next expiry {next_s} without orders"
         if index in soonest:
             assert 0 < next_s <= soonest[index], f"account {index}: next expiry {next_s}"
@@ -184,8 +184,23 @@ def check_dump(text: str, assets_max: int) -> None:
     check_lists(ledger, assets_max)
 
 
+def _check_orders(state: State) -> None:
+    """4.6: reduce-only orders fit their position, and no expiry is forgotten."""
+    for order in state.orders.values():
+        account = state.accounts[order.account]
+        if order.is_reduce_only:
+            most = account.rows[order.instrument].reducible_lots(order.side)
+            assert order.remaining_lots <= most, f"reduce-only order {order.id} above {most} lots"
+        if order.good_till_s:
+            next_s = account.next_expiry_s
+            assert 0 < next_s <= order.good_till_s, f"order {order.id}: next expiry {next_s}"
+    for account in state.accounts:
+        assert account.orders or account.next_expiry_s == 0, f"account {account.index}: expiry"
+
+
 def check_state(state: State) -> None:
-    """P5 and who leaves, over the state itself: cheap enough for every message."""
+    """P5, who leaves, 4.6, over the state itself: cheap enough for every message."""
+    _check_orders(state)
     for index, asset in enumerate(state.assets):
         total = sum(account.balances[index] for account in state.accounts)
         total += asset.issued_units + asset.fees_units

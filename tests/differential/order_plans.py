@@ -44,6 +44,13 @@ def _placing(stream: "Stream", account: Account, fields: dict[str, Any]) -> Make
     return make
 
 
+def _clearing(stream: "Stream", account: Account, index: int) -> Make:
+    """All its orders of the instrument are cancelled."""
+    return lambda s: stream.signed(
+        s, Kind.CANCEL_ALL, s.accounts[account.index], key=0, instrument=index
+    )
+
+
 def _then(stream: "Stream", state: State, *plan: Make) -> Item:
     """Each when nothing is pending."""
     stream.plan.extend(when_quiet(stream, make) for make in plan)
@@ -170,9 +177,9 @@ def _amending(
         orders = [o for o in now.orders if (o.instrument, o.side) == (index, side)]
         if not orders:
             return stream.amend(state)
-        fields = {"order_id": orders[-1].id, "price_ticks": max(1, price)}
         total = size or orders[-1].size_lots + stream.rng.choice((0, 0, 1, 3))
-        return stream.signed(state, Kind.AMEND, now, key=0, size_lots=total, **fields)
+        fields: dict[str, Any] = {"order_id": orders[-1].id, "size_lots": total}
+        return stream.signed(state, Kind.AMEND, now, key=0, price_ticks=max(1, price), **fields)
 
     return make
 
@@ -224,9 +231,7 @@ def both_reduce(stream: "Stream", state: State) -> Item:
         (long, _order(index, Side.SELL, price, size, flags=rng.choice((0, REDUCE_ONLY)))),
         (short, _order(index, Side.BUY, price, size, flags=rng.choice((0, REDUCE_ONLY)))),
     ]
-    plan = [lambda s, a=account: stream.signed(
-        s, Kind.CANCEL_ALL, s.accounts[a.index], key=0, instrument=index)
-        for account in (long, short)]  # fmt: skip
+    plan = [_clearing(stream, account, index) for account in (long, short)]
     return _then(stream, state, *plan, *[_placing(stream, a, fields) for a, fields in orders])
 
 
@@ -287,9 +292,9 @@ def loser_leaves(stream: "Stream", state: State) -> Item:
     for other in rng.sample(others, min(4, len(others))):
         plan += _reducers(stream, state, other, index, rng.randint(1, 2))
     makers = {o.account for queue in state.books[index][not long].values() for o in queue}
-    for maker in sorted(makers & {a.index for a in others}):
-        plan.insert(0, lambda s, m=maker: stream.signed(
-            s, Kind.CANCEL_ALL, s.accounts[m], key=0, instrument=index))  # fmt: skip
+    for other in others:
+        if other.index in makers:
+            plan.insert(0, _clearing(stream, other, index))
     stream.plan.extend(when_quiet(stream, make) for make in plan)
     stream.plan.append(lambda s: close(stream, s.accounts[account.index]))
     stream.plan.extend([stream.prices] * max(1, state.price_quorum))
@@ -364,7 +369,7 @@ def _at_an_end(stream: "Stream", account: Account) -> Make:
     def make(state: State) -> Item:
         ends = [o.good_till_s for o in state.accounts[account.index].orders if o.good_till_s]
         if ends:
-            at_ms = stream.rng.choice(ends) * 1_000 - stream.rng.choice((0, 0, 0, 1))
+            at_ms = stream.rng.choice(ends) * 1_000 - stream.rng.choice((0, 0, 1))
             stream.clock_ms = max(stream.clock_ms, min(at_ms, stream.clock_ms + 20_000))
             stream.on_edge = True
         return stream.go_on(state)

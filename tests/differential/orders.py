@@ -105,7 +105,7 @@ class Trader:
     def _varied(self, state: State, fields: dict[str, Any], account: Account) -> dict[str, Any]:
         """A mode against self-trades, a label that others share, perhaps an end."""
         rng = self.rng
-        if rng.random() < 0.5:
+        if rng.random() < 0.7:
             fields["client_id"] = rng.choice((*LABELS, account.index))
         fields["self_trade"] = rng.choice((0, 0, 1, 2, 3))
         if fields["time_in_force"] == GTC and rng.random() < 0.2:
@@ -153,7 +153,8 @@ class Trader:
         fields = self.amended(state, order)
         flags = rng.choice((0, 0, POST_ONLY, POST_ONLY | SLIDE))
         row = account.rows.get(order.instrument)
-        if row is not None and row.reducible_lots(order.side) and rng.random() < 0.4:
+        reduces = row is not None and row.reducible_lots(order.side) > 0
+        if rng.random() < (0.4 if reduces else 0.04):
             flags |= REDUCE_ONLY
         kind, in_force = LIMIT, GTC
         if not flags & POST_ONLY:

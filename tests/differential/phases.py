@@ -14,8 +14,8 @@ _TRADE = {
 }  # fmt: skip
 PHASES: dict[str, dict[str, float]] = {
     "trade": _TRADE,
-    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the order table fills up
-    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2},  # the level table fills up
+    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2, "replace": 4},  # the order table fills up
+    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2, "amend": 3, "replace": 4},  # the level table fills up
     "exodus": {"withdraw": 50, "cancel_all": 20, "deposit": 25, "prices": 3, "take": 2},
     "crash": _TRADE | {"price_round": 15, "take": 30, "place": 25, "abandon": 0.5},
     "arrivals": _TRADE | {"deposit": 60, "withdraw": 25},

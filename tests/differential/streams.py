@@ -347,8 +347,10 @@ class Stream:
     def cancel_label(self, state: State) -> Item:
         """Of one instrument or of all, mostly a label that an order has."""
         account = max(self.some(state, 3), key=lambda a: len(a.orders))
-        label = self.rng.choice([*(order.client_id for order in account.orders), 5])
-        instrument = self.rng.choice((NONE_U16, NONE_U16, 0, 1))
+        label, instrument = 5, self.rng.choice((NONE_U16, 0, 1))
+        if account.orders and self.rng.random() < 0.9:
+            order = self.rng.choice(account.orders)
+            label, instrument = order.client_id, self.rng.choice((NONE_U16, order.instrument))
         return self.signed(
             state, Kind.CANCEL_LABEL, account, instrument=instrument, client_id=label
         )
