@@ -115,22 +115,24 @@ void drop_scan(State& state) {
     state.scan.edit(0) = ScanRecord{};
 }
 
-void deleverage(State& state, EventLog& events, RowRef row, const DeleveragingTerms& terms) {
+bool deleverage_next(State& state, EventLog& events, RowRef row, const DeleveragingTerms& terms,
+                     uint32_t& place, RowRef& other) {
     ASSERT(is_scan_finished(state), "scan has not ended");
-    const uint32_t instrument = linked_index(state.scan[0].instrument_plus_1);
     ASSERT(state.scan[0].account_plus_1 == link_to(row.account), "scan of another account");
+    // The row is freed with its last lot, and its size is then 0 as well.
+    const int leaving_sign = sign_of(state.row(row).size_lots);
+    if (leaving_sign == 0) return false;
+    const uint32_t instrument = linked_index(state.scan[0].instrument_plus_1);
     ASSERT(state.row(row).instrument_plus_1 == link_to(instrument), "scan of another instrument");
-    for (uint32_t place = 0; place < state.scan[0].ranked; ++place) {
-        // The row is freed with its last lot, and its size is then 0 as well.
-        const int leaving_sign = sign_of(state.row(row).size_lots);
-        if (leaving_sign == 0) break;
+    while (place < state.scan[0].ranked) {
         const ScanRankRecord& candidate = state.scan_ranks[place];
-        RowRef other;
+        place += 1;
         // A liquidation in between may have closed what the scan saw.
-        if (find_opposite(state, candidate.account, instrument, leaving_sign, other))
-            reduce(state, events, row, other, candidate.score_ppm, terms);
+        if (!find_opposite(state, candidate.account, instrument, leaving_sign, other)) continue;
+        reduce(state, events, row, other, candidate.score_ppm, terms);
+        return true;
     }
-    drop_scan(state);
+    return false;
 }
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

@@ -23,7 +23,9 @@ struct DeleveragingTerms {
     uint64_t price_ticks;
     uint32_t fee_ppm;  // of the account that leaves, to the house
 };
-// Closes the row of a finished scan against the ranks, as far as they go, and drops the scan.
-void deleverage(State& state, EventLog& events, RowRef row, const DeleveragingTerms& terms);
+// Closes the row of a finished scan against the next rank from `place` on that still has a position
+// of the other side, `other`; false when the row is closed or the ranks are used up.
+bool deleverage_next(State& state, EventLog& events, RowRef row, const DeleveragingTerms& terms,
+                     uint32_t& place, RowRef& other);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

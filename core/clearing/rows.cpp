@@ -44,7 +44,8 @@ RowRef row_of(const State& state, uint32_t account, uint32_t instrument) {
 void free_row_if_unused(State& state, RowRef ref) {
     const PositionRecord& row = state.row(ref);
     const bool used = (row.size_lots | row.cash_leg_units | row.open_buy_lots |
-                       row.open_sell_lots | row.open_buy_units | row.open_sell_units) != 0;
+                       row.open_sell_lots | row.open_buy_units | row.open_sell_units |
+                       row.reduce_orders) != 0;
     if (!used) state.edit_row(ref) = PositionRecord{};
 }
 
@@ -54,6 +55,18 @@ void add_open_lots(State& state, RowRef ref, const OpenLots& open) {
 
 void remove_open_lots(State& state, RowRef ref, const OpenLots& open) {
     change_open(state, ref, open, -1);
+}
+
+void add_reduce_order(State& state, RowRef ref) {
+    PositionRecord& row = state.edit_row(ref);
+    ASSERT(row.reduce_orders < kReduceOnlyMax, "too many reduce-only orders");
+    row.reduce_orders += 1;
+}
+
+void remove_reduce_order(State& state, RowRef ref) {
+    PositionRecord& row = state.edit_row(ref);
+    ASSERT(row.reduce_orders > 0, "no reduce-only order");
+    row.reduce_orders -= 1;
 }
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

@@ -19,9 +19,12 @@ void free_row_if_unused(State& state, RowRef ref);
 struct OpenLots {
     Side side;
     uint32_t price_ticks;
-    uint64_t lots;
+    uint32_t lots;
 };
 void add_open_lots(State& state, RowRef ref, const OpenLots& open);
 void remove_open_lots(State& state, RowRef ref, const OpenLots& open);
+// A reduce-only order adds nothing to a position: it is only counted.
+void add_reduce_order(State& state, RowRef ref);
+void remove_reduce_order(State& state, RowRef ref);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

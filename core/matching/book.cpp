@@ -70,7 +70,7 @@ void rest_order(State& state, uint32_t slot) {
     LevelRecord& level = state.levels.edit(linked_index(link));
     ASSERT(level.price_ticks == order.price_ticks, "level of another price");
 
-    order.live = static_cast<uint32_t>(OrderLife::kResting);
+    order.live = static_cast<uint8_t>(OrderLife::kResting);
     order.level = link;
     order.next = kNoLink;
     order.prev = level.tail;
@@ -99,6 +99,7 @@ void unrest_order(State& state, uint32_t slot) {
         state.orders.edit(linked_index(order.next), &OrderRecord::prev) = order.prev;
     level.order_count -= 1;
     level.total_lots -= order.remaining_lots;
+    order.live = static_cast<uint8_t>(OrderLife::kTaking);
     order.level = kNoLink;
     order.next = kNoLink;
     order.prev = kNoLink;
@@ -107,7 +108,7 @@ void unrest_order(State& state, uint32_t slot) {
     free_level(state, index);
 }
 
-void reduce_order(State& state, uint32_t slot, uint64_t lots) {
+void reduce_order(State& state, uint32_t slot, uint32_t lots) {
     OrderRecord& order = state.orders.edit(slot);
     ASSERT(lots > 0 && lots <= order.remaining_lots, "order reduced below zero");
     order.remaining_lots -= lots;

@@ -21,9 +21,10 @@ bool has_free_level(const State& state);
 
 // Joins the tail of its price's level. The level exists or one is free.
 void rest_order(State& state, uint32_t slot);
-// Leaves its level, which ends with its last order. The rest of the queue keeps its places.
+// Leaves its level, which ends with its last order. The rest of the queue keeps its places. The
+// order may take again.
 void unrest_order(State& state, uint32_t slot);
-// Lots of a live order have traded: of a resting order, which keeps its place, or of a taker.
-void reduce_order(State& state, uint32_t slot, uint64_t lots);
+// Lots of a live order are gone: of a resting order, which keeps its place, or of a taker.
+void reduce_order(State& state, uint32_t slot, uint32_t lots);
 
 }  // namespace provenue::PROVENUE_PRESET_NAMESPACE

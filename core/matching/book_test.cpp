@@ -112,9 +112,9 @@ void rest_random(test::Random& random, State& state, Reference& reference) {
         CHECK(reference.level_count() == kLevelsMax);
         return;
     }
-    const uint64_t lots = random.between(1, 1000);
+    const auto lots = static_cast<uint32_t>(random.between(1, 1000));
     const uint32_t slot =
-        open_order(state, {account, instrument, side, 0, price, lots, random.next()});
+        open_order(state, {account, instrument, side, 0, price, lots, random.next(), 0});
     rest_order(state, slot);
     reference.side(instrument, side)[price].push_back({slot, lots});
 }
@@ -129,7 +129,8 @@ void change_random(test::Random& random, State& state, Reference& reference) {
     std::advance(level, static_cast<long>(random.below(levels.size())));
     const auto place = static_cast<long>(random.below(level->second.size()));
     Resting& resting = level->second[static_cast<size_t>(place)];
-    const uint64_t lots = random.one_in(2) ? resting.lots : random.between(1, resting.lots);
+    const auto lots = static_cast<uint32_t>(
+        random.one_in(2) ? resting.lots : random.between(1, resting.lots));
     reduce_order(state, resting.slot, lots);
     resting.lots -= lots;
     if (resting.lots != 0) return;  // keeps its place
@@ -195,7 +196,7 @@ void test_the_best_price_survives_a_jump_over_the_whole_domain() {
     Venue venue;
     State& state = venue.state;
     const auto rest = [&](uint32_t price) {
-        const uint32_t slot = open_order(state, {1, 0, Side::kSell, 0, price, 5, 0});
+        const uint32_t slot = open_order(state, {1, 0, Side::kSell, 0, price, 5, 0, 0});
         rest_order(state, slot);
         return slot;
     };
@@ -216,7 +217,7 @@ void test_slots_go_back_last_in_first_out_and_ids_never_repeat() {
     std::set<uint64_t> ids;
     uint32_t slots[3];
     for (uint32_t& slot : slots) {
-        slot = open_order(state, {1, 0, Side::kBuy, 0, 10, 1, 0});
+        slot = open_order(state, {1, 0, Side::kBuy, 0, 10, 1, 0, 0});
         CHECK(ids.insert(order_id(state, slot)).second);
     }
     CHECK(slots[0] == 0 && slots[1] == 1 && slots[2] == 2);
@@ -229,7 +230,7 @@ void test_slots_go_back_last_in_first_out_and_ids_never_repeat() {
     CHECK(find_order(state, 1, order_id(state, slots[1]), found) && found == slots[1]);
     CHECK(!find_order(state, 2, order_id(state, slots[1]), found));  // of another account
     for (const uint32_t expected : {0u, 2u, 3u}) {
-        const uint32_t slot = open_order(state, {1, 0, Side::kBuy, 0, 10, 1, 0});
+        const uint32_t slot = open_order(state, {1, 0, Side::kBuy, 0, 10, 1, 0, 0});
         CHECK(slot == expected);
         CHECK(ids.insert(order_id(state, slot)).second);
     }

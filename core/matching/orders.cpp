@@ -42,10 +42,11 @@ uint32_t open_order(State& state, const NewOrder& order) {
     record.account_next = kNoLink;
     record.account_prev = account.order_tail;
     record.price_ticks = order.price_ticks;
-    record.live = static_cast<uint32_t>(OrderLife::kTaking);
+    record.live = static_cast<uint8_t>(OrderLife::kTaking);
     record.remaining_lots = order.size_lots;
     record.size_lots = order.size_lots;
     record.client_id = order.client_id;
+    record.good_till_s = order.good_till_s;
 
     if (account.order_tail == kNoLink)
         account.order_head = link_to(slot);
@@ -54,7 +55,19 @@ uint32_t open_order(State& state, const NewOrder& order) {
             link_to(slot);
     account.order_tail = link_to(slot);
     account.open_orders = narrow<uint16_t>(account.open_orders + 1);
+    if (order.good_till_s != 0 &&
+        (account.next_expiry_s == 0 || order.good_till_s < account.next_expiry_s))
+        account.next_expiry_s = order.good_till_s;
     return slot;
+}
+
+void change_terms(State& state, uint32_t slot, const NewTerms& terms) {
+    OrderRecord& record = state.orders.edit(slot);
+    ASSERT(life_of(record) == OrderLife::kTaking && record.level == kNoLink, "order in a book");
+    ASSERT(terms.remaining_lots > 0 && terms.remaining_lots <= terms.size_lots, "order's lots");
+    record.price_ticks = terms.price_ticks;
+    record.size_lots = terms.size_lots;
+    record.remaining_lots = terms.remaining_lots;
 }
 
 void unlist_order(State& state, uint32_t slot) {
@@ -72,6 +85,7 @@ void unlist_order(State& state, uint32_t slot) {
         state.orders.edit(linked_index(order.account_next), &OrderRecord::account_prev) =
             order.account_prev;
     account.open_orders = narrow<uint16_t>(account.open_orders - 1);
+    if (account.open_orders == 0) account.next_expiry_s = 0;
 }
 
 void give_back_order(State& state, uint32_t slot) {

@@ -11,7 +11,7 @@ namespace provenue::native {
 
 namespace {
 
-constexpr uint32_t kResting = 1;  // OrderRecord::live; a pending taker has 2
+constexpr uint8_t kResting = 1;  // OrderRecord::live; a pending taker has 2
 
 class Dump {
 public:
@@ -192,7 +192,7 @@ void Dump::orders() {
         const OrderRecord& o = order(slot);
         if (o.live)
             line('O', order_id(slot), o.account, o.instrument, o.side, o.price_ticks, o.size_lots,
-                 o.remaining_lots, o.client_id, o.flags, o.live);
+                 o.remaining_lots, o.client_id, o.flags, o.live, o.good_till_s);
     }
 }
 
@@ -207,6 +207,7 @@ void Dump::accounts() {
         field(a.subaccount);
         field(a.open_orders);
         field(a.leaving);
+        field(a.next_expiry_s);
         for (uint32_t asset = 0; asset < l_.assets_max; ++asset)
             field(l_.balances.at(image_, uint64_t{i} * l_.assets_max + asset));
         follow(a.order_head, &OrderRecord::account_next,
@@ -234,7 +235,7 @@ void Dump::keys() {
 
 void Dump::row(uint32_t account, const PositionRecord& r) {
     line('R', account, r.instrument_plus_1 - 1, r.size_lots, r.cash_leg_units, r.funding_index,
-         r.open_buy_lots, r.open_sell_lots, r.open_buy_units, r.open_sell_units);
+         r.open_buy_lots, r.open_sell_lots, r.open_buy_units, r.open_sell_units, r.reduce_orders);
 }
 
 void Dump::rows() {

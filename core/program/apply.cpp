@@ -1,4 +1,5 @@
 // Framing, time and dispatch (chapter 2). Every byte string is a message (P4).
+#include "core/program/amending.hpp"
 #include "core/program/authorise.hpp"
 #include "core/program/bounds.hpp"
 #include "core/program/custody.hpp"
@@ -44,6 +45,9 @@ constexpr Frame frame_of(Kind kind) {
         case Kind::kCancelAll: return fixed_frame<CancelAllWire>();
         case Kind::kWithdraw: return fixed_frame<WithdrawWire>();
         case Kind::kSetKey: return fixed_frame<SetKeyWire>();
+        case Kind::kCancelLabel: return fixed_frame<CancelLabelWire>();
+        case Kind::kAmend: return fixed_frame<AmendWire>();
+        case Kind::kReplace: return fixed_frame<ReplaceWire>();
         case Kind::kPrices: return list_frame<PricesWire>(PricesWire::kStampMs);
         case Kind::kTick: return fixed_frame<TickWire>();
         case Kind::kContinue: return fixed_frame<ContinueWire>();
@@ -97,6 +101,9 @@ Code dispatch(Run& run, Kind kind) {
         case Kind::kCancelAll: return run_signed<CancelAllWire>(run, cancel_all);
         case Kind::kWithdraw: return run_signed<WithdrawWire>(run, withdraw);
         case Kind::kSetKey: return run_signed<SetKeyWire>(run, set_key);
+        case Kind::kCancelLabel: return run_signed<CancelLabelWire>(run, cancel_label);
+        case Kind::kAmend: return run_signed<AmendWire>(run, amend);
+        case Kind::kReplace: return run_signed<ReplaceWire>(run, replace);
         case Kind::kPrices: return prices(run);
         case Kind::kTick: return tick(run);
         case Kind::kContinue: return resume(run);

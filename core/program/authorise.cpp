@@ -24,7 +24,8 @@ constexpr bool has_head() {
            W::kExpiresAtMs == Head::kExpiresAtMs;
 }
 static_assert(has_head<PlaceWire>() && has_head<CancelAllWire>() && has_head<WithdrawWire>() &&
-              has_head<SetKeyWire>());
+              has_head<SetKeyWire>() && has_head<CancelLabelWire>() && has_head<AmendWire>() &&
+              has_head<ReplaceWire>());
 
 template <typename W, uint32_t kCount>
 constexpr SignedKind kind_of(const Member (&members)[kCount], uint64_t scopes,
@@ -55,9 +56,11 @@ constexpr Member kPlaceMembers[] = {
     PROVENUE_MEMBER(PlaceWire, kOrderType),
     PROVENUE_MEMBER(PlaceWire, kTimeInForce),
     PROVENUE_MEMBER(PlaceWire, kFlags),
+    PROVENUE_MEMBER(PlaceWire, kSelfTrade),
     PROVENUE_MEMBER(PlaceWire, kPriceTicks),
     PROVENUE_MEMBER(PlaceWire, kSizeLots),
     PROVENUE_MEMBER(PlaceWire, kClientId),
+    PROVENUE_MEMBER(PlaceWire, kGoodTillS),
 };
 constexpr Member kCancelMembers[] = {
     PROVENUE_HEAD(CancelWire),
@@ -80,12 +83,39 @@ constexpr Member kSetKeyMembers[] = {
     PROVENUE_MEMBER(SetKeyWire, kScope),
     PROVENUE_MEMBER(SetKeyWire, kKeyExpiresAtMs),
 };
+constexpr Member kCancelLabelMembers[] = {
+    PROVENUE_HEAD(CancelLabelWire),
+    PROVENUE_MEMBER(CancelLabelWire, kInstrument),
+    PROVENUE_MEMBER(CancelLabelWire, kClientId),
+};
+constexpr Member kAmendMembers[] = {
+    PROVENUE_HEAD(AmendWire),
+    PROVENUE_MEMBER(AmendWire, kOrderId),
+    PROVENUE_MEMBER(AmendWire, kPriceTicks),
+    PROVENUE_MEMBER(AmendWire, kSizeLots),
+};
+constexpr Member kReplaceMembers[] = {
+    PROVENUE_HEAD(ReplaceWire),
+    PROVENUE_MEMBER(ReplaceWire, kOrderId),
+    PROVENUE_MEMBER(ReplaceWire, kOrderType),
+    PROVENUE_MEMBER(ReplaceWire, kTimeInForce),
+    PROVENUE_MEMBER(ReplaceWire, kFlags),
+    PROVENUE_MEMBER(ReplaceWire, kSelfTrade),
+    PROVENUE_MEMBER(ReplaceWire, kPriceTicks),
+    PROVENUE_MEMBER(ReplaceWire, kSizeLots),
+    PROVENUE_MEMBER(ReplaceWire, kClientId),
+    PROVENUE_MEMBER(ReplaceWire, kGoodTillS),
+};
 static_assert(are_contiguous(kPlaceMembers, PlaceWire::kAccount, PlaceWire::kSignature));
 static_assert(are_contiguous(kCancelMembers, CancelWire::kAccount, CancelWire::kSignature));
 static_assert(are_contiguous(kCancelAllMembers, CancelAllWire::kAccount,
                              CancelAllWire::kSignature));
 static_assert(are_contiguous(kWithdrawMembers, WithdrawWire::kAccount, WithdrawWire::kSignature));
 static_assert(are_contiguous(kSetKeyMembers, SetKeyWire::kAccount, SetKeyWire::kSignature));
+static_assert(are_contiguous(kCancelLabelMembers, CancelLabelWire::kAccount,
+                             CancelLabelWire::kSignature));
+static_assert(are_contiguous(kAmendMembers, AmendWire::kAccount, AmendWire::kSignature));
+static_assert(are_contiguous(kReplaceMembers, ReplaceWire::kAccount, ReplaceWire::kSignature));
 
 Hash struct_hash_of(Run& run, const SignedKind& kind) {
     run.hasher.hash(*kind.type_hash);
@@ -157,6 +187,18 @@ SignedKind signed_kind<WithdrawWire>() {
 template <>
 SignedKind signed_kind<SetKeyWire>() {
     return kind_of<SetKeyWire>(kSetKeyMembers, 0, false);
+}
+template <>
+SignedKind signed_kind<CancelLabelWire>() {
+    return kind_of<CancelLabelWire>(kCancelLabelMembers, kScopeTrade | kScopeCancel, true);
+}
+template <>
+SignedKind signed_kind<AmendWire>() {
+    return kind_of<AmendWire>(kAmendMembers, kScopeTrade, false);
+}
+template <>
+SignedKind signed_kind<ReplaceWire>() {
+    return kind_of<ReplaceWire>(kReplaceMembers, kScopeTrade, false);
 }
 
 bool is_signed_by(Run& run, const Hash& struct_hash, const uint8_t* signature,

@@ -58,6 +58,12 @@ template <>
 SignedKind signed_kind<WithdrawWire>();
 template <>
 SignedKind signed_kind<SetKeyWire>();
+template <>
+SignedKind signed_kind<CancelLabelWire>();
+template <>
+SignedKind signed_kind<AmendWire>();
+template <>
+SignedKind signed_kind<ReplaceWire>();
 
 // 2.6: key 0 is the owner's for good.
 constexpr bool is_session_slot(uint8_t slot) { return slot != 0 && slot < kKeysPerAccount; }

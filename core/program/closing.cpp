@@ -81,7 +81,7 @@ ForcedOrder closing_order(const State& state, RowRef row, Closing closing) {
         .instrument = linked_index(state.row(row).instrument_plus_1),
         .side = side,
         .limit_ticks = narrow<uint32_t>(clamp(limit, 1, kPriceTicksMax)),
-        .size_lots = narrow<uint64_t>(min(held, kSizeLotsMax)),
+        .size_lots = narrow<uint32_t>(min(held, kSizeLotsMax)),
         .fee_ppm = fee_of(instrument_of(state, row), closing),
         .fill_flag = flag_of(closing),
     };
@@ -92,7 +92,7 @@ void emit_closing(Run& run, EventKind kind, const ForcedOrder& order) {
     event.instrument = order.instrument;
     event.account = order.account;
     event.price = order.limit_ticks;
-    event.size = narrow<int64_t>(order.size_lots);
+    event.size = order.size_lots;
     run.events.emit(event);
 }
 

@@ -58,11 +58,23 @@ bool row_to_close(Run& run, uint32_t account, RowRef& row) {
     return true;
 }
 
+// 12.5: against the ranks of a finished scan, as far as they go.
+void deleverage(Run& run, RowRef row) {
+    const DeleveragingTerms terms = terms_of(run, row);
+    uint32_t place = 0;
+    RowRef other;
+    while (deleverage_next(run.state, run.events, row, terms, place, other)) {
+        keep_reduce_only(run, other);
+        keep_reduce_only(run, row);
+    }
+    drop_scan(run.state);
+}
+
 // 12.4: the scan goes on, else the book is tried, else a scan starts.
 void closing_step(Run& run, RowRef row) {
     State& state = run.state;
     if (is_scan_finished(state)) {
-        deleverage(state, run.events, row, terms_of(run, row));
+        deleverage(run, row);
         return;
     }
     if (!is_scan_under_way(state)) {
@@ -97,7 +109,7 @@ Code forced_close(Run& run) {
     const uint32_t link = find_account(state, run.hasher, holder);
     if (link == kNoLink) return Code::kAccountUnknown;
     const uint32_t account = linked_index(link);
-    cancel_orders(run, account, kNoneU16, CancelReason::kForced);
+    cancel_orders(run, account, {}, CancelReason::kForced);
     if (!has_position(state, account)) return Code::kOk;
     if (state.accounts[account].leaving == 0) set_leaving(run, account, true);
     // No price will start the sweep that closes it.

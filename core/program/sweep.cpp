@@ -14,7 +14,7 @@ namespace {
 // 6.3: orders first, then the largest position on the book, then the house takes over.
 void liquidate(Run& run, uint32_t account) {
     if (run.state.accounts[account].open_orders != 0) {
-        cancel_orders(run, account, kNoneU16, CancelReason::kLiquidation);
+        cancel_orders(run, account, {}, CancelReason::kLiquidation);
         return;
     }
     RowRef ref;
@@ -52,11 +52,12 @@ void sweep_part(Run& run) {
     uint32_t visits = 0;
     while (state.globals().sweep_remaining > 0 && visits < kSweepAccountsPerMessage) {
         const uint32_t account = state.globals().sweep_next;
+        if (cancel_expired(run, account)) return;  // the next part looks at the account again
         if (must_be_liquidated(state, account)) {
             liquidate(run, account);
-            return;  // the next part looks at the account again
+            return;  // and so it does here
         }
-        if (visit_leaving(run, account)) return;  // and so it does here
+        if (visit_leaving(run, account)) return;
         RowRef ref;
         const bool unwinds = account == kHouse && largest_position(state, kHouse, ref);
         if (unwinds) match_forced(run, closing_order(state, ref, Closing::kHouseUnwind));
@@ -74,8 +75,7 @@ Code resume(Run& run) {
     const uint32_t pending = run.state.globals().pending_order;
     if (pending != kNoLink) {
         run.state.edit_globals(&GlobalsRecord::pending_order) = kNoLink;
-        match_order(run, linked_index(pending));
-        return Code::kOk;
+        return match_order(run, linked_index(pending));
     }
     if (run.state.globals().sweep_remaining == 0) return Code::kNothingToContinue;
     sweep_part(run);

@@ -110,7 +110,9 @@ struct OrderFields {
     OrderType type = OrderType::kLimit;
     TimeInForce time_in_force = TimeInForce::kGoodTillCancelled;
     uint8_t flags = 0;
+    SelfTrade self_trade = SelfTrade::kCancelMaker;
     uint64_t client_id = 0;
+    uint32_t good_till_s = 0;
 };
 
 class Venue {
@@ -228,16 +230,47 @@ public:
             std::memcpy(owner.bytes, state().accounts[index].owner.data(), 20);
         return signer_override ? *signer_override : owner;
     }
+    // What PLACE and REPLACE end with.
+    Message& terms(Message& message, const OrderFields& order) {
+        return message.u8(static_cast<uint8_t>(order.type))
+            .u8(static_cast<uint8_t>(order.time_in_force)).u8(order.flags)
+            .u8(static_cast<uint8_t>(order.self_trade)).u64(order.price_ticks)
+            .u64(order.size_lots).u64(order.client_id).u32(order.good_till_s);
+    }
     Message place(uint64_t account, const OrderFields& order) {
-        return head(0x01,
-                    "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 "
-                    "instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint64 "
-                    "priceTicks,uint64 sizeLots,uint64 clientId)",
+        Message message =
+            head(0x01,
+                 "Order(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 "
+                 "instrument,uint8 side,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 "
+                 "selfTrade,uint64 priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
+                 account);
+        message.u16(order.instrument).u8(static_cast<uint8_t>(order.side));
+        return terms(message, order).sign(domain, owner_of(account));
+    }
+    Message amend(uint64_t account, uint64_t order_id, uint64_t price_ticks, uint64_t size_lots) {
+        return head(0x07,
+                    "Amend(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 "
+                    "orderId,uint64 priceTicks,uint64 sizeLots)",
                     account)
-            .u16(order.instrument).u8(static_cast<uint8_t>(order.side))
-            .u8(static_cast<uint8_t>(order.type)).u8(static_cast<uint8_t>(order.time_in_force))
-            .u8(order.flags).u64(order.price_ticks).u64(order.size_lots).u64(order.client_id)
-            .sign(domain, owner_of(account));
+            .u64(order_id).u64(price_ticks).u64(size_lots).sign(domain, owner_of(account));
+    }
+    // Instrument and side are the old order's.
+    Message replace(uint64_t account, uint64_t order_id, const OrderFields& order) {
+        Message message =
+            head(0x08,
+                 "Replace(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint64 "
+                 "orderId,uint8 orderType,uint8 timeInForce,uint8 flags,uint8 selfTrade,uint64 "
+                 "priceTicks,uint64 sizeLots,uint64 clientId,uint32 goodTill)",
+                 account);
+        message.u64(order_id);
+        return terms(message, order).sign(domain, owner_of(account));
+    }
+    Message cancel_label(uint64_t account, uint64_t client_id, uint64_t instrument = 0xFFFF) {
+        return head(0x06,
+                    "CancelLabel(uint64 account,uint8 key,uint64 nonce,uint64 expiresAt,uint16 "
+                    "instrument,uint64 clientId)",
+                    account)
+            .u16(instrument).u64(client_id).sign(domain, owner_of(account));
     }
     Message cancel(uint64_t account, uint64_t order_id) {
         return head(0x02,
@@ -347,6 +380,31 @@ inline std::vector<Event> of_kind(const std::vector<Event>& events, EventKind ki
 
 inline OrderFields limit(Side side, uint64_t price, uint64_t size, uint32_t instrument = 0) {
     return {.instrument = instrument, .side = side, .price_ticks = price, .size_lots = size};
+}
+
+// An order that must be accepted; its id.
+inline uint64_t placed(Venue& venue, uint32_t account, const OrderFields& order) {
+    CHECK(venue.posted(venue.place(venue.id_of(account), order)) == Code::kOk);
+    const std::vector<Event> accepted = venue.events(EventKind::kOrderAccepted);
+    CHECK(accepted.size() == 1);
+    return accepted.empty() ? 0 : accepted[0].order_id;
+}
+
+// The record of a live order; all zero when the id names none.
+inline OrderRecord order_of(Venue& venue, uint64_t id) {
+    const OrderRecord& order = venue.state().orders[static_cast<uint32_t>(id)];
+    return order.live != 0 && order.generation == id >> 32 ? order : OrderRecord{};
+}
+
+// P4: the last message was rejected, and all it has left is one record of a nonce.
+inline void check_only_a_nonce_is_new(Venue& venue, const Bytes& before) {
+    CHECK(venue.events().empty());
+    CHECK(venue.undo_log().count == 1);
+    const uint64_t at = venue.undo_log().entries[0].offset;
+    CHECK(at >= kNoncesOffset && at < kPositionsOffset);
+    Bytes image = venue.image();
+    std::memcpy(&image[at], &before[at], 32);
+    CHECK(image == before);
 }
 
 inline int64_t quote_of(Venue& venue, uint32_t account) {
