@@ -9,13 +9,14 @@ _TRADE = {
     "forced_cancel": 1, "late_listing": 0.3, "set_signers": 0.3,
     "kill": 1.2, "own": 2, "crowd": 1.2, "expire": 1.2, "slide": 0.7, "loser_leaves": 0.4,
     "deep_again": 1, "both_reduce": 0.6, "expired_bids": 0.6,
-    "brim": 2, "drain": 0.5, "dead_feed": 0.4,
+    "brim": 2.6, "drain": 0.5, "dead_feed": 0.4,
     "forced_close": 0.5, "forced_revoke": 0.5, "leave": 0.7, "desert": 1.6, "abandon": 0.25,
 }  # fmt: skip
 PHASES: dict[str, dict[str, float]] = {
     "trade": _TRADE,
-    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2, "replace": 4},  # the order table fills up
-    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2, "amend": 3, "replace": 4},  # the level table fills up
+    # the order table fills up; the level table fills up
+    "stack": {"place": 90, "prices": 5, "take": 1, "cancel": 2},
+    "ladder": {"place": 90, "prices": 5, "take": 1, "cancel": 2, "amend": 3, "replace": 4},
     "exodus": {"withdraw": 50, "cancel_all": 20, "deposit": 25, "prices": 3, "take": 2},
     "crash": _TRADE | {"price_round": 15, "take": 30, "place": 25, "abandon": 0.5},
     "arrivals": _TRADE | {"deposit": 60, "withdraw": 25},

@@ -45,9 +45,12 @@ def continue_taker(state: State) -> None:
 
 def match_order(state: State, order: Order) -> None:
     """Then it is pending, rests, is cancelled, or has ended; fill-or-kill is filled or rejected."""
+    asked_lots = order.size_lots
     match(state, order)
     has_ended = state.orders.get(order.slot) is not order  # it has met an own order
-    if order.time_in_force == TimeInForce.FILL_OR_KILL and (has_ended or order.remaining_lots):
+    # An own order may have made it smaller: the lots that met that one were not filled.
+    is_filled = order.remaining_lots == 0 and order.size_lots == asked_lots and not has_ended
+    if order.time_in_force == TimeInForce.FILL_OR_KILL and not is_filled:
         raise Reject(Code.NOT_FILLED)
     if has_ended:
         return
