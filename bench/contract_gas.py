@@ -20,6 +20,7 @@ from tests.contracts.game_gas import Dispute  # noqa: E402
 
 from provenue import wire  # noqa: E402
 from provenue._generated.constants import BATCH_BYTES_MAX  # noqa: E402
+from provenue._generated.messages import MESSAGES  # noqa: E402
 from provenue.settlement.artifacts import compile_contract  # noqa: E402
 from provenue.settlement.chain_types import Receipt, to_checksum  # noqa: E402
 from provenue.settlement.contract import Contract, deploy  # noqa: E402
@@ -94,6 +95,7 @@ def _orders(count: int, rng: random.Random) -> list[bytes]:
                 stamp_ms=1_770_000_000_000 + n, account=1 << 32 | rng.randrange(1, 1_000), key=0,
                 nonce=1_770_000_000_000 + n, expires_at_ms=1_770_000_060_000 + n, instrument=0,
                 side=rng.randrange(2), order_type=0, time_in_force=0, flags=0,
+                self_trade=0, good_till_s=0,
                 price_ticks=6_000_000 + rng.randrange(10_000), size_lots=rng.randrange(1, 10_000),
                 client_id=n, signature=rng.randbytes(64) + b"\x1b",
             )
@@ -116,9 +118,10 @@ def measure(chain: LocalChain, *, venom: bool) -> dict[str, int]:
     bench.post(None, [b"\x12"], next(roots))
     bench.post("post, 1 message of 1 byte", [b"\x12"], next(roots))
     bench.post("post, 100 orders", _orders(100, rng), next(roots))
-    orders = _full(lambda n: _orders(n, rng), 129)
+    size = MESSAGES[wire.Kind.PLACE].size
+    orders = _full(lambda n: _orders(n, rng), size)
     bench.post(f"post, full: {len(orders)} orders", orders, next(roots))
-    noise = _full(lambda n: [rng.randbytes(129) for _ in range(n)], 129)
+    noise = _full(lambda n: [rng.randbytes(size) for _ in range(n)], size)
     bench.post("post, full: 120 kB random", noise, next(roots))
     bench.send(bench.vault, "deposit", 0, 1_000, owner, 0)
     bench.send(bench.vault, "deposit", 0, 1_000, owner, 0, row="deposit")

@@ -100,7 +100,7 @@ def _messages(rng: random.Random) -> dict[str, Any]:
             data = wire.encode(message)
             samples.append(data)
             good.append({"kind": kind.name, "fields": _fields(message), "bytes": _hex(data)})
-    bad = [b"", b"\x00", b"\x06" * 40, b"\xff"]
+    bad = [b"", b"\x00", b"\x0f" * 40, b"\xff"]
     bad += [data + b"\0" for data in samples[::5]] + [data[:-1] for data in samples[2::7]]
     rejects = []
     for data in bad:

@@ -137,7 +137,7 @@ void test_a_fill_or_kill_order_is_not_continued() {
     CHECK(venue.events(EventKind::kFill).size() == kFillsPerMessage);
 }
 
-// Lots that meet the own order are not filled. Only a maker that is cancelled stands in nobody's way.
+// Lots that meet the own order are not filled; only a maker that is cancelled is in nobody's way.
 void test_a_fill_or_kill_order_that_meets_its_own_account() {
     for (const SelfTrade mode : {SelfTrade::kCancelMaker, SelfTrade::kCancelTaker,
                                  SelfTrade::kCancelBoth, SelfTrade::kDecrement}) {

@@ -50,6 +50,7 @@ public:
 
     std::map<Code, uint64_t> outcomes;
     std::map<uint16_t, uint64_t> kinds;
+    std::map<uint16_t, uint64_t> reasons;  // of cancels
 
 private:
     // --- what comes in ---
@@ -66,7 +67,8 @@ private:
         if ((pending || state.globals().sweep_remaining != 0) && random_.below(4) != 0)
             return Venue::resume().bytes();
         const uint64_t choice = random_.below(100);
-        if (choice < 50) return order().bytes();
+        if (choice < 48) return order().bytes();
+        if (choice < 54) return change().bytes();
         if (choice < 62) return cancel().bytes();
         if (choice < 78) return prices().bytes();
         if (choice < 80) return venue_.tick().bytes();
@@ -86,7 +88,7 @@ private:
         const uint64_t mark = venue_.state().feeds[0].price / 1'000'000;
         fields.price_ticks = mark - 40 + random_.below(81);
         // Now and then one that takes whatever stands near the mark.
-        const bool greedy = random_.one_in(6);
+        const bool greedy = random_.one_in(5);
         if (greedy) fields.price_ticks = fields.side == Side::kBuy ? mark + 300 : mark - 300;
         // The second perpetual's feed goes its own way.
         if (fields.instrument == 2) fields.price_ticks = 1'000 + random_.below(20);
@@ -100,10 +102,60 @@ private:
             fields.time_in_force = TimeInForce::kImmediateOrCancel;
             if (random_.one_in(2)) fields.price_ticks = 0;
         }
-        if (random_.one_in(8)) fields.flags = static_cast<uint8_t>(random_.below(3));
+        if (random_.one_in(5)) ask_for_more(fields, account);
         if (random_.one_in(40)) fields.price_ticks = random_.next();
         if (random_.one_in(40)) fields.size_lots = random_.next() >> random_.below(64);
+        fields.client_id = random_.below(3);
         return venue_.place(venue_.id_of(account), fields);
+    }
+
+    // Flags, self-trade prevention, a time; an order that only reduces mostly has what to reduce.
+    void ask_for_more(OrderFields& fields, uint32_t account) {
+        fields.flags = static_cast<uint8_t>(random_.below(random_.one_in(9) ? 9 : 8));
+        fields.self_trade = static_cast<SelfTrade>(random_.below(random_.one_in(9) ? 5 : 4));
+        if (fields.type == OrderType::kLimit)
+            fields.time_in_force = static_cast<TimeInForce>(random_.below(4));
+        if (fields.time_in_force == TimeInForce::kGoodTillTime)
+            fields.good_till_s =
+                static_cast<uint32_t>(venue_.now_ms / 1'000 + random_.below(8));
+        const bool reduces = (fields.flags & kOrderFlagReduceOnly) != 0;
+        if (!reduces || random_.one_in(9)) return;
+        if (fields.instrument % 2 != 0) fields.instrument = 0;
+        const int64_t held = row_of(venue_, account, fields.instrument).size_lots;
+        if (held != 0) fields.side = held > 0 ? Side::kSell : Side::kBuy;
+        if (random_.one_in(3)) return;
+        // Far from the mark, so that many gather.
+        fields.price_ticks += fields.side == Side::kSell ? 500 : -uint64_t{500};
+        fields.flags = kOrderFlagReduceOnly;
+        if (fields.type == OrderType::kLimit && fields.good_till_s == 0)
+            fields.time_in_force = TimeInForce::kGoodTillCancelled;
+    }
+
+    // The oldest order of the account, or another of it, or none at all.
+    uint64_t any_order(uint32_t account) {
+        State state = venue_.state();
+        uint32_t link = state.accounts[account].order_head;
+        if (link == kNoLink || random_.one_in(30)) return random_.next();
+        for (uint64_t skips = random_.below(4); skips > 0; --skips) {
+            const uint32_t next = state.orders[linked_index(link)].account_next;
+            if (next != kNoLink) link = next;
+        }
+        return order_id(state, linked_index(link));
+    }
+
+    Message change() {
+        const uint32_t account = random_.one_in(3) ? 1 : any_account();
+        const uint64_t id = any_order(account);
+        const OrderRecord old = order_of(venue_, id);
+        const uint64_t price = random_.one_in(2) ? old.price_ticks
+                                                 : old.price_ticks + random_.below(41) - 20;
+        const uint64_t most = uint64_t{old.size_lots} * (random_.one_in(3) ? 2 : 1) + 1;
+        const uint64_t size = random_.between(0, most);
+        if (random_.one_in(2)) return venue_.amend(venue_.id_of(account), id, price, size);
+        OrderFields fields = limit(static_cast<Side>(old.side), price, size, old.instrument);
+        fields.client_id = random_.below(3);
+        if (random_.one_in(3)) ask_for_more(fields, account);
+        return venue_.replace(venue_.id_of(account), id, fields);
     }
 
     Message cancel() {
@@ -111,10 +163,11 @@ private:
         const uint64_t id = venue_.id_of(account);
         if (random_.one_in(6))
             return venue_.cancel_all(id, random_.one_in(2) ? 0xFFFF : random_.below(5));
-        const uint32_t head = venue_.state().accounts[account].order_head;
-        const uint64_t order =
-            head == 0 ? random_.next() : order_id(venue_.state(), linked_index(head));
-        return venue_.cancel(id, order);
+        if (random_.one_in(4)) {
+            const uint64_t label = random_.below(3);
+            return venue_.cancel_label(id, label, random_.one_in(2) ? 0xFFFF : random_.below(5));
+        }
+        return venue_.cancel(id, any_order(account));
     }
 
     Message prices() {
@@ -234,6 +287,20 @@ private:
                 check_row(state, account, state.row(State::row_at(account, slot)));
             for (uint32_t asset = 1; asset < kAssetsMax; ++asset)
                 CHECK(state.balance(account, asset) >= reserved_units(state, account, asset));
+            check_expiry(state, account);
+        }
+    }
+
+    // At most the earliest, and none without orders.
+    void check_expiry(State& state, uint32_t account) {
+        const uint32_t next_s = state.accounts[account].next_expiry_s;
+        if (state.accounts[account].open_orders == 0) CHECK(next_s == 0);
+        for (uint32_t slot = 0; slot < kOrdersMax; ++slot) {
+            const OrderRecord& order = state.orders[slot];
+            if (order.live == 0 || order.account != account) continue;
+            const bool has_time = time_in_force_of(order) == TimeInForce::kGoodTillTime;
+            CHECK(has_time == (order.good_till_s != 0));
+            if (has_time) CHECK(next_s != 0 && next_s <= order.good_till_s);
         }
     }
 
@@ -245,19 +312,27 @@ private:
         }
         int64_t lots[2] = {};
         int64_t units[2] = {};
+        uint32_t reducing = 0;
         const uint32_t index = row.instrument_plus_1 - 1;
         const auto scale = static_cast<int64_t>(state.instruments[index].quote_per_tick_lot);
         for (uint32_t slot = 0; slot < kOrdersMax; ++slot) {
             const OrderRecord& order = state.orders[slot];
             if (order.live == 0 || order.account != account || order.instrument != index) continue;
             const auto remaining = static_cast<int64_t>(order.remaining_lots);
-            CHECK(remaining >= 1);
+            CHECK(remaining >= 1 && order.remaining_lots <= order.size_lots);
+            if (is_reduce_only(order)) {
+                reducing += 1;
+                CHECK(order.side == (row.size_lots > 0 ? 1 : 0) && row.size_lots != 0);
+                CHECK(remaining <= (row.size_lots > 0 ? row.size_lots : -row.size_lots));
+                continue;
+            }
             lots[order.side] += remaining;
             units[order.side] += remaining * order.price_ticks * scale;
         }
         CHECK(row.open_buy_lots == lots[0] && row.open_sell_lots == lots[1]);
         CHECK(row.open_buy_units == units[0] && row.open_sell_units == units[1]);
-        CHECK((row.size_lots | row.cash_leg_units | lots[0] | lots[1]) != 0);
+        CHECK(row.reduce_orders == reducing && reducing <= kReduceOnlyMax);
+        CHECK((row.size_lots | row.cash_leg_units | lots[0] | lots[1] | reducing) != 0);
     }
 
     void check_books() {
@@ -301,6 +376,9 @@ private:
     // the rounding of its fees, fill by fill. Who is being liquidated is below it already.
     void check_fills() {
         const std::vector<Event> fills = venue_.events(EventKind::kFill);
+        for (const Event& event : venue_.events())
+            if (event.kind == static_cast<uint16_t>(EventKind::kOrderCancelled))
+                reasons[event.reason] += 1;
         State state = venue_.state();
         taker_fills_ = state.globals().pending_order == 0 ? taker_fills_ + fills.size()
                                                           : taker_fills_ + kFillsPerMessage;
@@ -397,7 +475,7 @@ void check_coverage(const Fuzz& fuzz) {
          {kAccountOpened, kDeposited, kDepositBounced, kWithdrawn, kOrderAccepted, kOrderResting,
           kFill, kOrderCancelled, kTakerContinues, kFundingPaid, kPriceUpdated, kSweepFinished,
           kLiquidated, kTakenOver, kCollateralTaken, kShortfall, kAccountLeaving, kClosing,
-          kDeleveraged, kAccountLeft})
+          kDeleveraged, kAccountLeft, kOrderAmended, kOrderReduced})
         if (!fuzz.kinds.contains(static_cast<uint16_t>(kind))) {
             std::printf("no event of kind %d\n", static_cast<int>(kind));
             test::fail("coverage", __FILE__, __LINE__);
@@ -406,9 +484,15 @@ void check_coverage(const Fuzz& fuzz) {
          {Code::kTakerPending, Code::kSweepPending, Code::kInsufficientBalance,
           Code::kMarginInsufficient, Code::kPostOnlyWouldCross, Code::kAccountOrdersFull,
           Code::kBadPrice, Code::kBadSize, Code::kOrderUnknown, Code::kMarkStale,
-          Code::kAccountLeaving})
+          Code::kAccountLeaving, Code::kBadGoodTill, Code::kBadSelfTrade,
+          Code::kNothingToReduce, Code::kNotFilled})
         if (!fuzz.outcomes.contains(code)) {
             std::printf("no reject with code %u\n", static_cast<uint32_t>(code));
+            test::fail("coverage", __FILE__, __LINE__);
+        }
+    for (uint16_t reason = 1; reason <= static_cast<uint16_t>(CancelReason::kExpired); ++reason)
+        if (!fuzz.reasons.contains(reason)) {
+            std::printf("no cancel for reason %d\n", reason);
             test::fail("coverage", __FILE__, __LINE__);
         }
 }

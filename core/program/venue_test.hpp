@@ -392,7 +392,9 @@ inline uint64_t placed(Venue& venue, uint32_t account, const OrderFields& order)
 
 // The record of a live order; all zero when the id names none.
 inline OrderRecord order_of(Venue& venue, uint64_t id) {
-    const OrderRecord& order = venue.state().orders[static_cast<uint32_t>(id)];
+    const auto slot = static_cast<uint32_t>(id);
+    if (slot >= kOrdersMax) return OrderRecord{};
+    const OrderRecord& order = venue.state().orders[slot];
     return order.live != 0 && order.generation == id >> 32 ? order : OrderRecord{};
 }
 

@@ -68,12 +68,15 @@ class AccountView(TypedDict):
     generation: int
     open_orders: int
     leaving: bool  # every position is being closed through L1 (chapter 12)
+    next_expiry_s: int  # no good-till-time order ends before it; 0: there is none (4.6)
     balances: list[int]  # asset units, by asset
     keys: list[KeyView]
 
 
 class PositionView(TypedDict):
-    """A position row in use: position, and sums over the account's open orders."""
+    """A position row in use: position, and sums over the account's open orders that are not
+    reduce-only; of those, the number.
+    """
 
     account: int
     instrument: int
@@ -84,10 +87,13 @@ class PositionView(TypedDict):
     open_sell_lots: int
     open_buy_units: int
     open_sell_units: int
+    reduce_orders: int
 
 
 class OrderView(TypedDict):
-    """A live order. `pending`: a taker whose remainder is to be continued."""
+    """A live order. `bits`: see wire.OrderBits. `pending`: a taker whose remainder is to be
+    continued.
+    """
 
     order_id: int
     account: int
@@ -97,8 +103,9 @@ class OrderView(TypedDict):
     size_lots: int
     remaining_lots: int
     client_id: int
-    flags: int
+    bits: int
     pending: bool
+    good_till_s: int  # 0 unless it is good till a time
 
 
 class AssetView(TypedDict):
@@ -258,6 +265,7 @@ class ImageReader:
             "generation": record["generation"],
             "open_orders": record["open_orders"],
             "leaving": bool(record["leaving"]),
+            "next_expiry_s": record["next_expiry_s"],
             "balances": balances.tolist(),
             "keys": [self._key(index, slot) for slot in range(constants.KEYS_PER_ACCOUNT)],
         }
@@ -302,8 +310,9 @@ class ImageReader:
             "size_lots": record["size_lots"],
             "remaining_lots": record["remaining_lots"],
             "client_id": record["client_id"],
-            "flags": record["flags"],
+            "bits": record["flags"],
             "pending": record["live"] == 2,
+            "good_till_s": record["good_till_s"],
         }
 
     def orders(self, account: int) -> list[OrderView]:

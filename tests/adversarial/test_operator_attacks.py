@@ -63,7 +63,7 @@ async def test_a_stranger_cannot_fill_batches_with_a_copied_price(tmp_path: Path
 async def test_an_account_cannot_fill_batches_with_orders_that_are_rejected(
     tmp_path: Path,
 ) -> None:
-    """Fresh nonces, size zero: the operator pays 133 bytes of calldata for each reject.
+    """Fresh nonces, size zero: the operator pays 138 bytes of calldata for each reject.
 
     The program's rejects are sequenced, but only so many of an account; then it has to wait.
     """
@@ -97,7 +97,10 @@ async def test_hostile_numbers_are_refused_by_name(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         api = await gateway.connect()
         good = order_params(gateway.signers[0], Side.BUY, 10, 1_000)
-        for name in ("amount", "price", "nonce", "expires_at", "account", "key", "label"):
+        for name in (
+            "amount", "price", "nonce", "expires_at", "account", "key", "label", "valid_until",
+            "good_til_timestamp", "time_in_force", "self_trade",
+        ):  # fmt: skip
             for value in HOSTILE_NUMBERS:
                 if name == "label" and not value:
                     continue  # no label

@@ -23,8 +23,11 @@ def signer(**options: Any) -> ActionSigner:
 
 ACTIONS: dict[str, Callable[[ActionSigner], wire.Action]] = {
     "place": lambda s: s.place(instrument=2, side=wire.Side.SELL, size_lots=3, price_ticks=9),
+    "amend": lambda s: s.amend(5, price_ticks=9, size_lots=3),
+    "replace": lambda s: s.replace(5, price_ticks=9, size_lots=3, good_till_s=7, slide=True),
     "cancel": lambda s: s.cancel(5),
     "cancel_all": lambda s: s.cancel_all(),
+    "cancel_label": lambda s: s.cancel_label(9),
     "withdraw": lambda s: s.withdraw(asset=1, amount_units=7, recipient=b"\x05" * 20),
     "set_key": lambda s: s.set_key(slot=2, key_address=b"\x06" * 20, scope=1),
     "revoke_key": lambda s: s.revoke_key(3),
@@ -55,6 +58,16 @@ def test_what_the_arguments_mean() -> None:
         order_type=wire.OrderType.MARKET,
     )  # fmt: skip
     assert (market.order_type, market.time_in_force, market.flags) == (1, 1, 0)
+    assert (market.self_trade, market.good_till_s) == (0, 0)
+    other = maker.replace(
+        7, size_lots=1, price_ticks=2, time_in_force=wire.TimeInForce.GOOD_TILL_TIME,
+        good_till_s=3, post_only=True, slide=True, reduce_only=True,
+        self_trade=wire.SelfTrade.DECREMENT,
+    )  # fmt: skip
+    assert (other.order_id, other.time_in_force, other.good_till_s) == (7, 3, 3)
+    assert (other.flags, other.self_trade) == (7, 3)
+    assert maker.cancel_label(4).instrument == constants.NONE_U16
+    assert maker.cancel_label(4, 2).instrument == 2
     assert maker.cancel_all().instrument == constants.NONE_U16
     revoked = maker.revoke_key(2)
     assert (revoked.slot, revoked.key_address, revoked.scope) == (2, bytes(20), 0)

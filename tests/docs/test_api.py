@@ -19,16 +19,21 @@ from tests.gateway.venue_world import (
     SPOT,
     Api,
     Gateway,
+    edit_params,
     login_params,
     open_gateway,
     order_params,
+    replace_params,
     signed,
 )
 from tests.sequencer.world import MARK_TICKS, MARK_UNITS, address_of
 
 from provenue import wire
+from provenue._generated.constants import REDUCE_ONLY_MAX
 from provenue.gateway import errors
 from provenue.gateway.auth import login_text
+from provenue.gateway.orders import CANCEL_REASONS
+from provenue.gateway.terms import SELF_TRADE_NAMES, TIME_NAMES
 from provenue.sequencer.anchor_log import BatchRecord
 from provenue.wire import Side
 
@@ -100,6 +105,7 @@ async def _trade(gateway: Gateway, call: Call) -> None:
     await call("private/buy", **order_params(own, Side.BUY, 10, MARK_TICKS))
     await taker.call("private/buy", **order_params(other, Side.BUY, 10, MARK_TICKS))
     await call("private/sell", **order_params(own, Side.SELL, 10, MARK_TICKS))
+    await _change(gateway, call, taker)
     message = wire.encode(own.cancel_all())
     await call("public/submit", message=message.hex())
     await call("private/cancel_all", **signed(own.cancel_all()))
@@ -117,6 +123,21 @@ async def _trade(gateway: Gateway, call: Call) -> None:
     )  # fmt: skip
     vector = gateway.world.prices(_PRICE_SIGNER, MARK_UNITS)
     await call("public/relay_prices", message=vector.hex())
+
+
+async def _change(gateway: Gateway, call: Call, taker: Api) -> None:
+    """Orders that are edited and replaced into a trade, and cancelled by their label."""
+    own, other = gateway.signers[:2]
+    await taker.call("private/buy", **order_params(other, Side.BUY, 20, MARK_TICKS - 5))
+    far = order_params(own, Side.SELL, 10, MARK_TICKS + 100)
+    placed = await call("private/sell", **far)
+    await call("private/edit", **edit_params(own, placed["order"]["order_id"], 5, MARK_TICKS - 5))
+    far = order_params(own, Side.SELL, 10, MARK_TICKS + 100)
+    placed = await call("private/sell", **far)
+    await call(
+        "private/replace", **replace_params(own, placed["order"]["order_id"], 5, MARK_TICKS - 5)
+    )
+    await call("private/cancel_by_label", label=3, **signed(own.cancel_label(3)))
 
 
 async def _read_public(call: Call) -> None:
@@ -271,6 +292,13 @@ def test_the_signed_types_are_named() -> None:
     source = tomllib.loads((ROOT / "protocol" / "messages.toml").read_text(encoding="utf-8"))
     types = {form["eip712"].split("(")[0] for form in source["message"] if "eip712" in form}
     assert types - {"Prices"} <= set(ticks(section(PAGE, "Signing")))
+
+
+def test_the_terms_of_orders_are_the_gateways() -> None:
+    text = section(PAGE, "Terms of an order")
+    words = {*TIME_NAMES.values(), *SELF_TRADE_NAMES.values(), *CANCEL_REASONS.values()}
+    assert words <= set(ticks(text))
+    assert f"{REDUCE_ONLY_MAX} a position" in text
 
 
 def test_the_login_text_is_the_gateways() -> None:

@@ -125,7 +125,8 @@ def test_every_message_of_the_table_is_one_of_the_programs() -> None:
 def test_the_figures_about_delays_follow_from_the_constants() -> None:
     order = len(encode(Place(
         account=1, key=0, nonce=0, expires_at_ms=0, instrument=0, side=0, order_type=0,
-        time_in_force=0, flags=0, price_ticks=1, size_lots=1, client_id=0,
+        time_in_force=0, flags=0, self_trade=0, price_ticks=1, size_lots=1, client_id=0,
+        good_till_s=0,
     )))  # fmt: skip
     fit = max(n for n in range(BATCH_MESSAGES_MAX) if posted_size_bytes(n, n * order)
               <= BATCH_BYTES_MAX)  # fmt: skip

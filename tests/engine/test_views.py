@@ -12,13 +12,13 @@ def _lines(dump: str, tag: str) -> list[list[str]]:
 
 def _orders_of(engine: Engine, dump: str) -> None:
     for fields in _lines(dump, "O"):
-        order_id, account, instrument, side, price, size, left, client, flags, live = map(
+        (order_id, account, instrument, side, price, size, left, client, bits, live, till) = map(
             int, fields
         )
         assert engine.order(order_id) == {
             "order_id": order_id, "account": account, "instrument": instrument, "side": side,
             "price_ticks": price, "size_lots": size, "remaining_lots": left, "client_id": client,
-            "flags": flags, "pending": live == 2,
+            "bits": bits, "pending": live == 2, "good_till_s": till,
         }  # fmt: skip
         assert engine.order(order_id + (1 << 32)) is None
 
@@ -39,7 +39,7 @@ def _books(engine: Engine, dump: str) -> None:
 
 def _accounts(engine: Engine, dump: str) -> None:
     keys = {(int(f[0]), int(f[1])): f[2:] for f in _lines(dump, "K")}
-    for index, generation, owner, subaccount, count, leaving, *rest in _lines(dump, "U"):
+    for index, generation, owner, subaccount, count, leaving, expiry, *rest in _lines(dump, "U"):
         view = engine.account(int(index))
         assert view is not None
         assert view["account_id"] == int(generation) << 32 | int(index)
@@ -47,6 +47,7 @@ def _accounts(engine: Engine, dump: str) -> None:
         assert view["subaccount"] == int(subaccount)
         assert view["open_orders"] == int(count)
         assert view["leaving"] == (leaving == "1")
+        assert view["next_expiry_s"] == int(expiry)
         assert view["balances"] == [int(balance) for balance in rest[:3]]
         ids = [order["order_id"] for order in engine.orders(int(index))]
         assert ids == [int(order_id) for order_id in rest[3:]]

@@ -71,11 +71,14 @@ async def trade(gateway: Gateway, apis: list[Api], rng: random.Random, count: in
     for _ in range(count):
         api, roll = rng.choice(apis), rng.random()
         number = rng.randrange(4)
-        if roll < 0.75:
+        if roll < 0.6:
             waiting.append(await api.send("public/submit", message=gateway.world.order().hex()))
         elif roll < 0.97:
             orders = gateway.venue.orders.of_account(number + 1)
-            if orders:
+            if orders and roll < 0.8:
+                message = gateway.world.change(number, rng.choice(orders).id)
+                waiting.append(await api.send("public/submit", message=message.hex()))
+            elif orders:
                 order_id = rng.choice(orders).id
                 action = gateway.signers[number].cancel(order_id)
                 waiting.append(

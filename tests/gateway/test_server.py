@@ -110,6 +110,18 @@ async def test_post_takes_json_rpc_at_every_address(tmp_path: Path, path: str) -
             assert (status, answer["error"]["code"]) == (400, -32600)
 
 
+async def test_a_body_that_is_not_in_its_encoding_is_told(tmp_path: Path) -> None:
+    async with (
+        open_gateway(tmp_path, preset="minimal", traders=1) as gateway,
+        gateway.http.post(
+            f"{gateway.url}/api/v2", data=b"nonsense", headers={"Content-Encoding": "gzip"}
+        ) as response,
+    ):
+        answer = msgspec.json.decode(await response.read())
+        assert (response.status, answer["error"]["code"]) == (400, -32700)
+        assert "body" in answer["error"]["data"]["reason"]
+
+
 async def test_health_and_metrics_answer(tmp_path: Path) -> None:
     async with open_gateway(tmp_path, preset="minimal", traders=1) as gateway:
         async with gateway.http.get(gateway.url + "/health") as response:

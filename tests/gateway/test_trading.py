@@ -12,10 +12,10 @@ from tests.gateway.venue_world import (
     PERPETUAL,
     SPOT,
     Api,
-    ApiFailure,
     Gateway,
     open_gateway,
     order_params,
+    refused,
     signed,
 )
 from tests.sequencer.world import DOMAIN, address_of, key_of
@@ -27,12 +27,6 @@ from provenue.gateway.venue import now_ms
 from provenue.wire import Code, Side
 
 BUY, SELL = Side.BUY, Side.SELL
-
-
-async def refused(api: Api, method: str, **params: Any) -> ApiFailure:
-    with pytest.raises(ApiFailure) as failure:
-        await api.call(method, **params)
-    return failure.value
 
 
 async def test_an_order_rests_and_another_meets_it(tmp_path: Path) -> None:
@@ -231,18 +225,36 @@ async def test_a_high_s_signature_is_turned_away(tmp_path: Path) -> None:
         ({"price": True}, "price"),
         ({"price": 10**30}, "price"),
         ({"type": "stop_limit"}, "type"),
-        ({"time_in_force": "fill_or_kill"}, "time_in_force"),
-        ({"post_only": True, "reject_post_only": False}, "reject_post_only"),
+        ({"time_in_force": "good_til_day"}, "time_in_force"),
+        ({"time_in_force": []}, "time_in_force"),
+        ({"type": ["limit"]}, "type"),
         ({"post_only": "maybe"}, "post_only"),
-        ({"reduce_only": True}, "reduce_only"),
+        ({"post_only": True, "reject_post_only": 2}, "reject_post_only"),
+        ({"post_only": True, "time_in_force": "fill_or_kill"}, "post_only"),
+        ({"post_only": True, "type": "market"}, "post_only"),
+        ({"reduce_only": 1}, "reduce_only"),
+        ({"reduce_only": True, "instrument_name": SPOT}, "reduce_only"),
+        ({"self_trade": "both"}, "self_trade"),
+        ({"self_trade": 1}, "self_trade"),
+        ({"time_in_force": "good_til_date"}, "good_til_timestamp"),
+        ({"good_til_timestamp": 1_800_000_000_000}, "good_til_timestamp"),
+        ({"time_in_force": "good_til_date", "type": "market"}, "time_in_force"),
+        *(
+            ({"time_in_force": "good_til_date", "good_til_timestamp": bad}, "good_til_timestamp")
+            for bad in (0, 1_800_000_000_001, (1 << 32) * 1_000, "tomorrow", [], True)
+        ),
+        ({"max_show": 0.001}, "max_show"),
         ({"trigger_price": 5}, "trigger_price"),
         ({"label": "my order"}, "label"),
+        ({"label": []}, "label"),
+        ({"label": False}, "label"),
         ({"account": "x"}, "account"),
         ({"account": None}, "account"),
         ({"nonce": 1.5}, "nonce"),
         ({"nonce": 1 << 64}, "nonce"),
         ({"key": 256}, "key"),
         ({"expires_at": "later"}, "expires_at"),
+        ({"valid_until": 5}, "valid_until"),
         ({"signature": "00"}, "signature"),
         ({"signature": 7}, "signature"),
     ],
@@ -257,6 +269,38 @@ async def test_a_wrong_parameter_is_named(
         assert error.data["param"] == field
         missing = {k: v for k, v in params.items() if k != field or change.get(field) is not None}
         assert (await refused(api, "private/buy", **missing)).data["param"] == field
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "value"),
+    [
+        ("public/get_instruments", "kind", "futures"),
+        ("public/get_instruments", "kind", []),
+        ("public/get_instruments", "currency", ["BTC"]),
+        ("public/get_book_summary_by_currency", "currency", 7),
+        ("public/get_last_trades_by_instrument", "sorting", "up"),
+        ("public/get_last_trades_by_instrument", "count", 0),
+        ("public/get_last_trades_by_instrument", "start_timestamp", "yesterday"),
+        ("public/get_order_book", "depth", 1_001),
+        ("public/get_index_price", "index_name", {}),
+        ("public/get_accounts", "address", "0x12"),
+        ("public/get_withdrawal_proof", "id", -1),
+        ("private/get_positions", "kind", 3),
+        ("private/get_user_trades_by_currency", "sorting", True),
+        ("private/get_order_history_by_currency", "include_unfilled", "maybe"),
+        ("private/get_order_history_by_currency", "offset", 0.5),
+        ("private/get_account_summary", "currency", "SOL"),
+        ("private/get_order_state", "order_id", "mine"),
+    ],
+)
+async def test_a_wrong_filter_is_named_and_not_ignored(
+    tmp_path: Path, method: str, field: str, value: Any
+) -> None:
+    async with open_gateway(tmp_path, preset="minimal", traders=1) as gateway:
+        api = await gateway.connect(0)
+        await api.login(0)
+        params = {"instrument_name": PERPETUAL, field: value}
+        assert (await refused(api, method, **params)).data["param"] == field
 
 
 async def test_rejects_of_the_program_say_where_they_stand(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 from tests.sequencer.world import ANCHOR, CHAIN_ID, DOMAIN, MARK_UNITS, World, address_of, key_of
 
 from provenue import wire
@@ -31,7 +32,19 @@ from provenue.sequencer.sequencer import Limits, Sequencer
 from provenue.sequencer.service import SequencerService
 from provenue.wire import OrderType, Side, TimeInForce
 
-__all__ = ["PERPETUAL", "SPOT", "Api", "ApiFailure", "Gateway", "open_gateway", "order_params"]
+__all__ = [
+    "PERPETUAL",
+    "SPOT",
+    "Api",
+    "ApiFailure",
+    "Gateway",
+    "edit_params",
+    "open_gateway",
+    "order_params",
+    "refused",
+    "replace_params",
+    "signed",
+]
 
 PERPETUAL, SPOT = "BTC-PERPETUAL", "BTC_USDC"
 TICK = wire.encode(wire.Tick())
@@ -119,6 +132,13 @@ class Api:
         await self._reader
 
 
+async def refused(api: Api, method: str, **params: Any) -> ApiFailure:
+    """The error of a call that has to be refused."""
+    with pytest.raises(ApiFailure) as failure:
+        await api.call(method, **params)
+    return failure.value
+
+
 def login_params(
     trader: int, *, nonce: str = "n", at_ms: int | None = None, signer: int | None = None
 ) -> dict[str, Any]:
@@ -160,40 +180,64 @@ def order_params(
     *,
     instrument: int = 0,
     immediate: bool = False,
-    post_only: bool = False,
     market: bool = False,
-    client_id: int = 0,
-    nonce: int | None = None,
-    expires_at_ms: int | None = None,
+    **terms: Any,
 ) -> dict[str, Any]:
-    """Parameters of private/buy or private/sell; a tick is 0.01 USDC, a lot 0.0001 BTC."""
+    """Parameters of private/buy or private/sell; a tick is 0.01 USDC, a lot 0.0001 BTC. `terms` are
+    those of ActionSigner.place.
+    """
+    if immediate:
+        terms["time_in_force"] = TimeInForce.IMMEDIATE_OR_CANCEL
     action = signer.place(
         instrument=instrument,
         side=side,
         size_lots=lots,
         price_ticks=ticks,
         order_type=OrderType.MARKET if market else OrderType.LIMIT,
-        time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL
-        if immediate or market
-        else TimeInForce.GOOD_TILL_CANCELLED,
-        post_only=post_only,
-        client_id=client_id,
-        nonce=nonce,
-        expires_at_ms=expires_at_ms,
+        **terms,
     )
-    params = {
-        "instrument_name": (PERPETUAL, SPOT)[instrument],
-        "amount": lots / 10_000,
-        "type": "market" if market else "limit",
-        "time_in_force": "immediate_or_cancel" if immediate or market else "good_til_cancelled",
+    return {"instrument_name": (PERPETUAL, SPOT)[instrument], **shown(action)}
+
+
+def replace_params(
+    signer: ActionSigner, order_id: str, lots: int, ticks: int, **terms: Any
+) -> dict[str, Any]:
+    """Parameters of private/replace."""
+    action = signer.replace(int(order_id), size_lots=lots, price_ticks=ticks, **terms)
+    return {"order_id": order_id, **shown(action)}
+
+
+def edit_params(signer: ActionSigner, order_id: str, lots: int, ticks: int) -> dict[str, Any]:
+    """Parameters of private/edit."""
+    action = signer.amend(int(order_id), size_lots=lots, price_ticks=ticks)
+    return {
+        "order_id": order_id, "amount": lots / 10_000, "price": ticks / 100, **signed(action)
+    }  # fmt: skip
+
+
+def shown(action: wire.Place | wire.Replace) -> dict[str, Any]:
+    """A signed order in the API's words; shares no code with the gateway."""
+    params: dict[str, Any] = {
+        "amount": action.size_lots / 10_000,
+        "type": ("limit", "market")[action.order_type],
+        "time_in_force": (
+            "good_til_cancelled", "immediate_or_cancel", "fill_or_kill", "good_til_date",
+        )[action.time_in_force],
         **signed(action),
-    }
-    if ticks:
-        params["price"] = ticks / 100
-    if post_only:
-        params["post_only"] = True
-    if client_id:
-        params["label"] = str(client_id)
+    }  # fmt: skip
+    if action.price_ticks:
+        params["price"] = action.price_ticks / 100
+    if action.flags & 1:
+        params |= {"post_only": True, "reject_post_only": not action.flags & 2}
+    if action.flags & 4:
+        params["reduce_only"] = True
+    if action.self_trade:
+        modes = ("cancel_maker", "cancel_taker", "cancel_both", "decrement")
+        params["self_trade"] = modes[action.self_trade]
+    if action.client_id:
+        params["label"] = str(action.client_id)
+    if action.good_till_s:
+        params["good_til_timestamp"] = action.good_till_s * 1_000
     return params
 
 

@@ -17,6 +17,7 @@ from provenue._generated.constants import (
     MARK_ABANDONED_MS,
     MESSAGE_INSTRUCTIONS_MAX,
     PRESETS,
+    REDUCE_ONLY_MAX,
     SIGNERS_MAX,
     Preset,
 )
@@ -30,6 +31,7 @@ from provenue.wire import (
     EventKind,
     ForcedWithdraw,
     Kind,
+    OrderFlag,
     SetKey,
     Side,
     encode,
@@ -208,6 +210,20 @@ def _many_orders(crowd: Crowd, account: int) -> None:
         crowd.venue.post(crowd.venue.order(account, instrument, Side.SELL, price, 1))
 
 
+def _reduce_only_orders(crowd: Crowd) -> None:
+    """As many as a position may have, far from each other, of accounts that sell all they hold."""
+    number = 0
+    for account in crowd.full[: crowd.preset.fills_per_message]:
+        for _ in range(REDUCE_ONLY_MAX):
+            digits = (33 + number % 29, number % 64, number * 7 % 64, number % 61, number % 59)
+            price = sum(digit << 6 * (4 - place) for place, digit in enumerate(digits))
+            order = crowd.venue.order(account, crowd.deep, Side.SELL, price, 50,
+                                      flags=OrderFlag.REDUCE_ONLY)  # fmt: skip
+            crowd.venue.post(order)
+            number += 1
+        crowd.venue.post(crowd.venue.order(account, crowd.deep, Side.SELL, 1 << 29, 100))
+
+
 def _before_the_victim(crowd: Crowd) -> int:
     """Where a part must begin that comes to the victim as its last account."""
     return crowd.victim - crowd.preset.sweep_accounts_per_message + 1
@@ -242,6 +258,29 @@ def test_a_continued_taker(crowd: Crowd) -> None:
     assert kinds.count(EventKind.FILL) == fills
 
 
+def test_a_taker_whose_makers_lose_their_reduce_only_orders(crowd: Crowd) -> None:
+    _reduce_only_orders(crowd)
+    fills = crowd.preset.fills_per_message
+    order = crowd.venue.order(crowd.full[fills], crowd.deep, Side.BUY, 1 << 29, 100 * fills + 1)
+    kinds = _measure(crowd, "fills, reduce-only orders end", order)
+    assert kinds.count(EventKind.FILL) == fills
+    assert kinds.count(EventKind.ORDER_CANCELLED) == fills * REDUCE_ONLY_MAX
+
+
+def test_an_amended_and_a_replaced_order_that_meet_makers_with_full_rows(crowd: Crowd) -> None:
+    _bids_of_full_accounts(crowd)
+    fills = crowd.preset.fills_per_message
+    taker = crowd.full[fills]
+    crowd.venue.post(crowd.venue.order(taker, crowd.deep, Side.SELL, ASK - 1, 1_000))
+    order_id = crowd.venue.engine.orders(taker)[-1]["order_id"]
+    for message in (
+        crowd.venue.amend(taker, order_id, 2, 1_000),
+        crowd.venue.replace(taker, order_id, 2, 1_000),
+    ):
+        kinds = _measure(crowd, "fills with full makers", message)
+        assert kinds.count(EventKind.FILL) == fills
+
+
 def test_an_account_cancels_one_order_and_all(crowd: Crowd) -> None:
     account = crowd.full[0]
     _many_orders(crowd, account)
@@ -249,8 +288,9 @@ def test_an_account_cancels_one_order_and_all(crowd: Crowd) -> None:
     head = crowd.venue.head(account)
     one = crowd.venue.signed(account, Cancel(**head, order_id=order["order_id"]))
     assert _measure(crowd, "", one) == [EventKind.ORDER_CANCELLED]
-    kinds = _measure(crowd, "every order", crowd.venue.cancel_all(account))
-    assert kinds.count(EventKind.ORDER_CANCELLED) == crowd.preset.orders_per_account
+    for every in (crowd.venue.cancel_all(account), crowd.venue.cancel_label(account, 0)):
+        kinds = _measure(crowd, "every order", every)
+        assert kinds.count(EventKind.ORDER_CANCELLED) == crowd.preset.orders_per_account
     forced = crowd.venue.forced_cancel(account)
     kinds = _measure(crowd, "every order", forced, from_inbox=True)
     assert kinds.count(EventKind.ORDER_CANCELLED) == crowd.preset.orders_per_account

@@ -24,8 +24,10 @@ from provenue.engine import Engine, guest_elf, recover_callback
 from provenue.machine import Machine, Status
 from provenue.p1 import Twin
 from provenue.wire import (
+    Amend,
     AnyMessage,
     CancelAll,
+    CancelLabel,
     Deposit,
     Domain,
     Event,
@@ -42,6 +44,7 @@ from provenue.wire import (
     Place,
     Prices,
     PricesEntry,
+    Replace,
     SetSigners,
     Side,
     Signed,
@@ -259,15 +262,36 @@ class Venue:
                 "expires_at_ms": FAR_MS}  # fmt: skip
 
     def order(
-        self, account: int, instrument: int, side: Side, price_ticks: int, size_lots: int
-    ) -> Signed:
+        self, account: int, instrument: int, side: Side, price_ticks: int, size_lots: int,
+        *, flags: int = 0,
+    ) -> Signed:  # fmt: skip
         """A limit order that rests if it does not trade."""
         order = Place(
             **self.head(account), instrument=instrument, side=side, order_type=OrderType.LIMIT,
-            time_in_force=TimeInForce.GOOD_TILL_CANCELLED, flags=0, price_ticks=price_ticks,
-            size_lots=size_lots, client_id=0,
+            time_in_force=TimeInForce.GOOD_TILL_CANCELLED, flags=flags, price_ticks=price_ticks,
+            self_trade=0, size_lots=size_lots, client_id=0, good_till_s=0,
         )  # fmt: skip
         return self.signed(account, order)
+
+    def amend(self, account: int, order_id: int, price_ticks: int, size_lots: int) -> Signed:
+        """Another price or size."""
+        action = Amend(**self.head(account), order_id=order_id, price_ticks=price_ticks,
+                       size_lots=size_lots)  # fmt: skip
+        return self.signed(account, action)
+
+    def replace(self, account: int, order_id: int, price_ticks: int, size_lots: int) -> Signed:
+        """Another limit order in its place."""
+        action = Replace(
+            **self.head(account), order_id=order_id, order_type=OrderType.LIMIT,
+            time_in_force=TimeInForce.GOOD_TILL_CANCELLED, flags=0, self_trade=0,
+            price_ticks=price_ticks, size_lots=size_lots, client_id=0, good_till_s=0,
+        )  # fmt: skip
+        return self.signed(account, action)
+
+    def cancel_label(self, account: int, client_id: int) -> Signed:
+        """Every order with a label."""
+        action = CancelLabel(**self.head(account), instrument=NONE_U16, client_id=client_id)
+        return self.signed(account, action)
 
     def cancel_all(self, account: int) -> Signed:
         """Every order of the account."""

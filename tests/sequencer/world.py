@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from provenue import wire
 from provenue.client.signing import ActionSigner, NonceSource
@@ -159,10 +160,38 @@ class World:
                 side=side,
                 size_lots=rng.randrange(1, 3_000),
                 price_ticks=price,
-                time_in_force=wire.TimeInForce(rng.random() < 0.2),
-                client_id=rng.getrandbits(32),
+                **self._terms(),
             )
         )
+
+    def _terms(self) -> dict[str, Any]:
+        """Mostly plain orders that rest, some of every other kind."""
+        rng, times = self.rng, wire.TimeInForce
+        time_in_force = rng.choices(list(times), weights=(7, 2, 1, 1))[0]
+        rests = time_in_force in (times.GOOD_TILL_CANCELLED, times.GOOD_TILL_TIME)
+        ends = time_in_force is times.GOOD_TILL_TIME
+        post_only = rests and rng.random() < 0.1
+        return {
+            "time_in_force": time_in_force,
+            "good_till_s": self.now_ms // 1_000 + rng.randrange(2, 6) if ends else 0,
+            "post_only": post_only,
+            "slide": post_only and rng.random() < 0.5,
+            "reduce_only": rng.random() < 0.1,
+            "self_trade": rng.choice(list(wire.SelfTrade)),
+            "client_id": rng.randrange(1, 16),
+        }
+
+    def change(self, number: int, order_id: int) -> bytes:
+        """Amend or replace an order, if the trader has it, or cancel those of a label."""
+        rng, signer = self.rng, self.signers[number]
+        draw, price = rng.random(), MARK_TICKS + rng.randrange(-40, 40)
+        size = rng.randrange(1, 3_000)
+        if draw < 0.5:
+            return wire.encode(signer.amend(order_id, price_ticks=price, size_lots=size))
+        if draw < 0.9:
+            terms = self._terms()
+            return wire.encode(signer.replace(order_id, price_ticks=price, size_lots=size, **terms))
+        return wire.encode(signer.cancel_label(rng.randrange(1, 16)))
 
     def cancel_all(self, number: int) -> bytes:
         return wire.encode(self.signers[number].cancel_all())
@@ -183,6 +212,10 @@ class World:
             return self.cancel_all(self.rng.randrange(self.traders))
         if draw < 0.12:
             return self.withdraw(self.rng.randrange(self.traders), self.rng.randrange(1, 10**6))
-        if draw < 0.14:
+        if draw < 0.20:
+            # Most ids are guessed wrong, and some right.
+            order_id = self.rng.randrange(1, 4) << 32 | self.rng.randrange(24)
+            return self.change(self.rng.randrange(self.traders), order_id)
+        if draw < 0.22:
             return self.rng.randbytes(self.rng.randrange(0, 60))
         return self.order()

@@ -18,10 +18,12 @@ PLACE = wire.Place(
     side=1,
     order_type=0,
     time_in_force=1,
-    flags=1,
+    flags=7,
+    self_trade=3,
     price_ticks=65_000,
     size_lots=3,
     client_id=2**64 - 1,
+    good_till_s=1_700_000_100,
     stamp_ms=9,
     signature=bytes(range(65)),
 )
@@ -41,7 +43,7 @@ def test_every_message_survives_the_wire(kind: Kind, data: st.DataObject) -> Non
 def test_an_order_stands_on_the_wire_as_the_table_says() -> None:
     expected = (
         "01000000000000000900000001000000050101020304050607080000018bcfe56800"
-        "000201000101000000000000fde80000000000000003ffffffffffffffff"
+        "00020100010703000000000000fde80000000000000003ffffffffffffffff6553f164"
     )  # fmt: skip
     assert wire.encode(PLACE).hex() == expected + bytes(range(65)).hex()
 

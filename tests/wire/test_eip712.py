@@ -48,14 +48,37 @@ COMMON: dict[str, Any] = {
 BY_HAND = [
     (
         wire.Place(
-            **COMMON, instrument=2, side=1, order_type=4, time_in_force=5, flags=6, price_ticks=8,
-            size_lots=9, client_id=2**64 - 1,
+            **COMMON, instrument=2, side=1, order_type=4, time_in_force=5, flags=6, self_trade=7,
+            price_ticks=8, size_lots=9, client_id=2**64 - 1, good_till_s=2**32 - 1,
         ),
         "Order",
         {
             **ACCOUNT, "instrument": 2, "side": 1, "orderType": 4, "timeInForce": 5, "flags": 6,
-            "priceTicks": "8", "sizeLots": "9", "clientId": str(2**64 - 1),
+            "selfTrade": 7, "priceTicks": "8", "sizeLots": "9", "clientId": str(2**64 - 1),
+            "goodTill": 2**32 - 1,
         },
+    ),
+    (
+        wire.Replace(
+            **COMMON, order_id=5, order_type=4, time_in_force=5, flags=6, self_trade=7,
+            price_ticks=8, size_lots=9, client_id=2**64 - 1, good_till_s=10,
+        ),
+        "Replace",
+        {
+            **ACCOUNT, "orderId": "5", "orderType": 4, "timeInForce": 5, "flags": 6,
+            "selfTrade": 7, "priceTicks": "8", "sizeLots": "9", "clientId": str(2**64 - 1),
+            "goodTill": 10,
+        },
+    ),
+    (
+        wire.Amend(**COMMON, order_id=5, price_ticks=8, size_lots=2**64 - 1),
+        "Amend",
+        {**ACCOUNT, "orderId": "5", "priceTicks": "8", "sizeLots": str(2**64 - 1)},
+    ),
+    (
+        wire.CancelLabel(**COMMON, instrument=65535, client_id=9),
+        "CancelLabel",
+        {**ACCOUNT, "instrument": 65535, "clientId": "9"},
     ),
     (wire.Cancel(**COMMON, order_id=5), "Cancel", {**ACCOUNT, "orderId": "5"}),
     (wire.CancelAll(**COMMON, instrument=65535), "CancelAll", {**ACCOUNT, "instrument": 65535}),

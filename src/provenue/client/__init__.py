@@ -9,6 +9,7 @@ with Client("http://127.0.0.1:8080", private_key="env:KEY", rpc_url="http://127.
 """
 
 from provenue.client._connection import Subscription
+from provenue.client._terms import OrderTerms
 from provenue.client.async_client import AsyncClient
 from provenue.client.errors import (
     AmountError,
@@ -56,6 +57,7 @@ __all__ = [
     "NotAuthorizedError",
     "NotFinalError",
     "Order",
+    "OrderTerms",
     "OutcomeUnknownError",
     "Position",
     "ProofError",

@@ -16,11 +16,12 @@ import secrets
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from provenue import wire
 from provenue.client._chain import Chain, proof_of_answer, read_deployment
 from provenue.client._connection import Connection, Request, Subscription
+from provenue.client._terms import OrderTerms, signed_terms
 from provenue.client._units import Amount, decimal_of, steps_of
 from provenue.client.errors import (
     AmountError,
@@ -41,7 +42,7 @@ from provenue.client.models import (
     Trade,
 )
 from provenue.client.signing import ActionSigner, NonceSource, clock_ms
-from provenue.wire import Action, OrderType, Side, TimeInForce
+from provenue.wire import Action, OrderType, Side
 
 if TYPE_CHECKING:
     from provenue.settlement.deploy import Deployment
@@ -51,10 +52,6 @@ __all__ = ["AsyncClient"]
 
 _POLL_S: Final = 0.2
 _QUOTE_UNIT: Final = 10**6
-_TIMES: Final = {
-    "good_til_cancelled": TimeInForce.GOOD_TILL_CANCELLED,
-    "immediate_or_cancel": TimeInForce.IMMEDIATE_OR_CANCEL,
-}
 
 
 class AsyncClient:
@@ -289,32 +286,25 @@ class AsyncClient:
         instrument: str,
         amount: Amount,
         price: Amount | None = None,
-        *,
-        time_in_force: str | None = None,
-        post_only: bool = False,
-        label: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> Order:
-        """A limit order, or without `price` a market order (bounded around the mark)."""
-        return await self.place(
-            Side.BUY, instrument, amount, price,
-            time_in_force=time_in_force, post_only=post_only, label=label,
-        )  # fmt: skip
+        """A limit order, or without `price` a market order (bounded around the mark).
+
+        `terms`: see OrderTerms, as `time_in_force="fill_or_kill"` or `post_only=True`.
+        """
+        return await self.place(Side.BUY, instrument, amount, price, **terms)
 
     async def sell(
         self,
         instrument: str,
         amount: Amount,
         price: Amount | None = None,
-        *,
-        time_in_force: str | None = None,
-        post_only: bool = False,
-        label: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> Order:
-        """A limit order, or without `price` a market order (bounded around the mark)."""
-        return await self.place(
-            Side.SELL, instrument, amount, price,
-            time_in_force=time_in_force, post_only=post_only, label=label,
-        )  # fmt: skip
+        """A limit order, or without `price` a market order (bounded around the mark); terms as in
+        `buy`.
+        """
+        return await self.place(Side.SELL, instrument, amount, price, **terms)
 
     async def place(
         self,
@@ -322,38 +312,69 @@ class AsyncClient:
         instrument: str,
         amount: Amount,
         price: Amount | None,
-        *,
-        time_in_force: str | None = None,
-        post_only: bool = False,
-        label: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> Order:
         """What `buy` and `sell` do."""
         listed = await self._instrument(instrument)
-        if time_in_force is not None and time_in_force not in _TIMES:
-            known = " or ".join(_TIMES)
-            raise ValueError(f"time_in_force: expected {known}, was {time_in_force!r}")
-        ticks = 0
-        if price is not None:
-            ticks = steps_of(
-                "price", price, numerator=listed.tick_size_units, denominator=_QUOTE_UNIT
-            )
+        arguments = signed_terms(terms) | _priced(listed, amount, price)
         action = (await self._require_signer()).place(
-            instrument=listed.number,
-            side=side,
-            size_lots=steps_of("amount", amount, numerator=1, denominator=listed.lots_per_base),
-            price_ticks=ticks,
-            order_type=OrderType.LIMIT if price is not None else OrderType.MARKET,
-            time_in_force=_TIMES[time_in_force] if time_in_force is not None else None,
-            post_only=post_only,
-            client_id=label,
+            instrument=listed.number, side=side, **arguments
         )
-        result = await self._submit(action)
-        return Order.of(result["order"], result["trades"])
+        return _with_trades(await self._submit(action))
+
+    async def amend(
+        self, order: Order | int, *, amount: Amount | None = None, price: Amount | None = None
+    ) -> Order:
+        """Another price or amount (what is filled counts into it) for a resting order.
+
+        It keeps its id, and its place in the queue if only the amount becomes smaller. What is left
+        out stays as `order` has it; an id alone is looked up, which needs the owner's key.
+        """
+        if amount is None and price is None:
+            raise ValueError("amend: expected amount or price, was neither")
+        order = await self._found(order)
+        listed = await self._instrument(order.instrument)
+        if price is None and order.price is None:
+            raise ValueError("price: expected one (the order is a market order), was None")
+        lots = order.amount if amount is None else amount
+        arguments = _priced(listed, lots, order.price if price is None else price)
+        del arguments["order_type"]  # an amended order stays what it is
+        action = (await self._require_signer()).amend(order.id, **arguments)
+        return _with_trades(await self._submit(action))
+
+    async def replace(
+        self,
+        order: Order | int,
+        amount: Amount,
+        price: Amount | None = None,
+        **terms: Unpack[OrderTerms],
+    ) -> Order:
+        """Cancel an order and place another in its book, on its side: both, or neither.
+
+        What the old one has filled counts into `amount`, so that a fill on the way does not enlarge
+        the whole. Nothing else is taken over: terms as in `buy`.
+        """
+        order = await self._found(order)
+        listed = await self._instrument(order.instrument)
+        arguments = signed_terms(terms) | _priced(listed, amount, price)
+        action = (await self._require_signer()).replace(order.id, **arguments)
+        return _with_trades(await self._submit(action))
+
+    async def _found(self, order: Order | int) -> Order:
+        return order if isinstance(order, Order) else await self.order(order)
 
     async def cancel(self, order: Order | int) -> Order:
         """Cancel one order."""
         order_id = order.id if isinstance(order, Order) else order
         return Order.of(await self._submit((await self._require_signer()).cancel(order_id)))
+
+    async def cancel_by_label(self, label: int, instrument: str | None = None) -> int:
+        """Cancel all orders with a label (of one instrument); how many there were."""
+        signer = await self._require_signer()
+        if instrument is None:
+            return int(await self._submit(signer.cancel_label(label)))
+        number = (await self._instrument(instrument)).number
+        return int(await self._submit(signer.cancel_label(label, number)))
 
     async def cancel_all(self, instrument: str | None = None) -> int:
         """Cancel all orders (of one instrument); how many there were."""
@@ -541,3 +562,19 @@ def _key_of(private_key: Key | bytes | str | None) -> Key | None:
     if private_key is None or isinstance(private_key, Key):
         return private_key
     return Key(private_key) if isinstance(private_key, bytes) else load_key(private_key)
+
+
+def _priced(listed: Instrument, amount: Amount, price: Amount | None) -> dict[str, Any]:
+    """Size and price of an order in lots and ticks; without a price it is a market order."""
+    ticks = 0
+    if price is not None:
+        ticks = steps_of("price", price, numerator=listed.tick_size_units, denominator=_QUOTE_UNIT)
+    return {
+        "size_lots": steps_of("amount", amount, numerator=1, denominator=listed.lots_per_base),
+        "price_ticks": ticks,
+        "order_type": OrderType.LIMIT if price is not None else OrderType.MARKET,
+    }
+
+
+def _with_trades(result: dict[str, Any]) -> Order:
+    return Order.of(result["order"], result["trades"])

@@ -113,8 +113,8 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it stands. `price` is None for a market order; `trades` are those that placing
-    it made.
+    """An order as it stands. `price` is None for a market order; `trades` are those that it made
+    when it was placed or amended; `cancel_reason` says why it was cancelled.
     """
 
     id: int
@@ -126,9 +126,13 @@ class Order:
     amount: Decimal
     filled: Decimal
     average_price: Decimal
+    time_in_force: str
+    reduce_only: bool
     label: str
     created_ms: int
     updated_ms: int
+    good_til_ms: int | None = None
+    cancel_reason: str | None = None
     trades: tuple[Trade, ...] = ()
 
     @classmethod
@@ -145,9 +149,13 @@ class Order:
             amount=_decimal(view["amount"]),
             filled=_decimal(view["filled_amount"]),
             average_price=_decimal(view["average_price"]),
+            time_in_force=view["time_in_force"],
+            reduce_only=view["reduce_only"],
             label=view["label"],
             created_ms=view["creation_timestamp"],
             updated_ms=view["last_update_timestamp"],
+            good_til_ms=view.get("good_til_timestamp"),
+            cancel_reason=view.get("cancel_reason"),
             trades=tuple(Trade.of(trade) for trade in trades or []),
         )
 

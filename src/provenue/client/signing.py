@@ -3,17 +3,21 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from provenue._generated.constants import KEYS_PER_ACCOUNT, NONCE_MAX, NONE_U16
 from provenue.client.keys import Key
 from provenue.wire import (
+    Amend,
     Cancel,
     CancelAll,
+    CancelLabel,
     Domain,
     OrderFlag,
     OrderType,
     Place,
+    Replace,
+    SelfTrade,
     SetKey,
     Side,
     SignedT,
@@ -91,14 +95,19 @@ class ActionSigner:
         """The address that the signatures recover to."""
         return self._key.address
 
-    def _nonce(self, nonce: int | None) -> int:
-        return self._nonces.next() if nonce is None else nonce
-
-    def _expiry(self, expires_at_ms: int | None) -> int:
-        return self._clock() + self.valid_ms if expires_at_ms is None else expires_at_ms
-
     def _sign(self, action: SignedT) -> SignedT:
         return self._key.sign(action, self.domain)
+
+    def _head(self, nonce: int | None, expires_at_ms: int | None) -> dict[str, Any]:
+        """What every action begins with."""
+        return {
+            "account": self.account_id,
+            "key": self.key_slot,
+            "nonce": self._nonces.next() if nonce is None else nonce,
+            "expires_at_ms": (
+                self._clock() + self.valid_ms if expires_at_ms is None else expires_at_ms
+            ),
+        }
 
     def place(
         self,
@@ -109,34 +118,89 @@ class ActionSigner:
         price_ticks: int,
         order_type: OrderType = OrderType.LIMIT,
         time_in_force: TimeInForce | None = None,
+        good_till_s: int = 0,
         post_only: bool = False,
+        slide: bool = False,
+        reduce_only: bool = False,
+        self_trade: SelfTrade = SelfTrade.CANCEL_MAKER,
         client_id: int = 0,
         nonce: int | None = None,
         expires_at_ms: int | None = None,
     ) -> Place:
-        """An order. A market order is immediate-or-cancel; its price 0 means no bound of its own.
+        """An order. A market order's price 0 means no bound of its own.
 
-        Without `time_in_force` a limit order is good till cancelled.
+        Without `time_in_force` a limit order is good till cancelled, a market order immediate or
+        cancel. `good_till_s` (since 1970) goes with GOOD_TILL_TIME, `slide` with `post_only`.
         """
-        if time_in_force is None:
-            market = order_type == OrderType.MARKET
-            time_in_force = (
-                TimeInForce.IMMEDIATE_OR_CANCEL if market else TimeInForce.GOOD_TILL_CANCELLED
-            )
         return self._sign(
             Place(
-                account=self.account_id,
-                key=self.key_slot,
-                nonce=self._nonce(nonce),
-                expires_at_ms=self._expiry(expires_at_ms),
+                **self._head(nonce, expires_at_ms),
                 instrument=instrument,
                 side=side,
                 order_type=order_type,
-                time_in_force=time_in_force,
-                flags=OrderFlag.POST_ONLY if post_only else 0,
+                time_in_force=_time_in_force(order_type, time_in_force),
+                flags=_flags(post_only=post_only, slide=slide, reduce_only=reduce_only),
+                self_trade=self_trade,
                 price_ticks=price_ticks,
                 size_lots=size_lots,
                 client_id=client_id,
+                good_till_s=good_till_s,
+            )
+        )
+
+    def amend(
+        self,
+        order_id: int,
+        *,
+        price_ticks: int,
+        size_lots: int,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> Amend:
+        """Another price or size for a resting order; `size_lots` counts what is filled, too."""
+        return self._sign(
+            Amend(
+                **self._head(nonce, expires_at_ms),
+                order_id=order_id,
+                price_ticks=price_ticks,
+                size_lots=size_lots,
+            )
+        )
+
+    def replace(
+        self,
+        order_id: int,
+        *,
+        size_lots: int,
+        price_ticks: int,
+        order_type: OrderType = OrderType.LIMIT,
+        time_in_force: TimeInForce | None = None,
+        good_till_s: int = 0,
+        post_only: bool = False,
+        slide: bool = False,
+        reduce_only: bool = False,
+        self_trade: SelfTrade = SelfTrade.CANCEL_MAKER,
+        client_id: int = 0,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> Replace:
+        """Cancel an order and place another in its book, on its side; both or neither.
+
+        `size_lots` counts what the old order has filled, so that a fill on the way does not
+        enlarge the whole. The rest as in `place`.
+        """
+        return self._sign(
+            Replace(
+                **self._head(nonce, expires_at_ms),
+                order_id=order_id,
+                order_type=order_type,
+                time_in_force=_time_in_force(order_type, time_in_force),
+                flags=_flags(post_only=post_only, slide=slide, reduce_only=reduce_only),
+                self_trade=self_trade,
+                price_ticks=price_ticks,
+                size_lots=size_lots,
+                client_id=client_id,
+                good_till_s=good_till_s,
             )
         )
 
@@ -146,10 +210,7 @@ class ActionSigner:
         """Cancel one order."""
         return self._sign(
             Cancel(
-                account=self.account_id,
-                key=self.key_slot,
-                nonce=self._nonce(nonce),
-                expires_at_ms=self._expiry(expires_at_ms),
+                **self._head(nonce, expires_at_ms),
                 order_id=order_id,
             )
         )
@@ -164,11 +225,25 @@ class ActionSigner:
         """Cancel all orders, or those of one instrument."""
         return self._sign(
             CancelAll(
-                account=self.account_id,
-                key=self.key_slot,
-                nonce=self._nonce(nonce),
-                expires_at_ms=self._expiry(expires_at_ms),
+                **self._head(nonce, expires_at_ms),
                 instrument=instrument,
+            )
+        )
+
+    def cancel_label(
+        self,
+        client_id: int,
+        instrument: int = NONE_U16,
+        *,
+        nonce: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> CancelLabel:
+        """Cancel all orders with a client id, or those of them in one instrument."""
+        return self._sign(
+            CancelLabel(
+                **self._head(nonce, expires_at_ms),
+                instrument=instrument,
+                client_id=client_id,
             )
         )
 
@@ -184,10 +259,7 @@ class ActionSigner:
         """Move a balance into the withdrawal tree, for `recipient` on the chain."""
         return self._sign(
             Withdraw(
-                account=self.account_id,
-                key=self.key_slot,
-                nonce=self._nonce(nonce),
-                expires_at_ms=self._expiry(expires_at_ms),
+                **self._head(nonce, expires_at_ms),
                 asset=asset,
                 amount_units=amount_units,
                 recipient=recipient,
@@ -207,10 +279,7 @@ class ActionSigner:
         """Give a session key its rights until it expires (0: never)."""
         return self._sign(
             SetKey(
-                account=self.account_id,
-                key=self.key_slot,
-                nonce=self._nonce(nonce),
-                expires_at_ms=self._expiry(expires_at_ms),
+                **self._head(nonce, expires_at_ms),
                 slot=slot,
                 key_address=key_address,
                 scope=scope,
@@ -229,3 +298,18 @@ class ActionSigner:
             nonce=nonce,
             expires_at_ms=expires_at_ms,
         )
+
+
+def _time_in_force(order_type: OrderType, time_in_force: TimeInForce | None) -> TimeInForce:
+    if time_in_force is not None:
+        return time_in_force
+    market = order_type == OrderType.MARKET
+    return TimeInForce.IMMEDIATE_OR_CANCEL if market else TimeInForce.GOOD_TILL_CANCELLED
+
+
+def _flags(*, post_only: bool, slide: bool, reduce_only: bool) -> int:
+    return (
+        OrderFlag.POST_ONLY * post_only
+        | OrderFlag.SLIDE * slide
+        | OrderFlag.REDUCE_ONLY * reduce_only
+    )

@@ -15,8 +15,9 @@ from collections.abc import Coroutine, Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from provenue.client._terms import OrderTerms
 from provenue.client._units import Amount
 from provenue.client.async_client import AsyncClient
 from provenue.client.errors import ClientError
@@ -192,40 +193,49 @@ class Client:
         instrument: str,
         amount: Amount,
         price: Amount | None = None,
-        *,
-        time_in_force: str | None = None,
-        post_only: bool = False,
-        label: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> Order:
-        """A limit order, or without `price` a market order (bounded around the mark)."""
-        return self._run(
-            self._client.buy(
-                instrument, amount, price,
-                time_in_force=time_in_force, post_only=post_only, label=label,
-            )
-        )  # fmt: skip
+        """A limit order, or without `price` a market order (bounded around the mark).
+
+        `terms`: see OrderTerms, as `time_in_force="fill_or_kill"` or `post_only=True`.
+        """
+        return self._run(self._client.buy(instrument, amount, price, **terms))
 
     def sell(
         self,
         instrument: str,
         amount: Amount,
         price: Amount | None = None,
-        *,
-        time_in_force: str | None = None,
-        post_only: bool = False,
-        label: int = 0,
+        **terms: Unpack[OrderTerms],
     ) -> Order:
-        """A limit order, or without `price` a market order (bounded around the mark)."""
-        return self._run(
-            self._client.sell(
-                instrument, amount, price,
-                time_in_force=time_in_force, post_only=post_only, label=label,
-            )
-        )  # fmt: skip
+        """A limit order, or without `price` a market order (bounded around the mark); terms as in
+        `buy`.
+        """
+        return self._run(self._client.sell(instrument, amount, price, **terms))
+
+    def amend(
+        self, order: Order | int, *, amount: Amount | None = None, price: Amount | None = None
+    ) -> Order:
+        """Another price or amount for a resting order; see AsyncClient.amend."""
+        return self._run(self._client.amend(order, amount=amount, price=price))
+
+    def replace(
+        self,
+        order: Order | int,
+        amount: Amount,
+        price: Amount | None = None,
+        **terms: Unpack[OrderTerms],
+    ) -> Order:
+        """Cancel an order and place another, or neither; see AsyncClient.replace."""
+        return self._run(self._client.replace(order, amount, price, **terms))
 
     def cancel(self, order: Order | int) -> Order:
         """Cancel one order."""
         return self._run(self._client.cancel(order))
+
+    def cancel_by_label(self, label: int, instrument: str | None = None) -> int:
+        """Cancel all orders with a label (of one instrument); how many there were."""
+        return self._run(self._client.cancel_by_label(label, instrument))
 
     def cancel_all(self, instrument: str | None = None) -> int:
         """Cancel all orders (of one instrument); how many there were."""

@@ -80,7 +80,10 @@ def _private(trading: Trading, history: History, portfolio: Portfolio) -> dict[s
     return {
         "buy": trading.buy,
         "sell": trading.sell,
+        "edit": trading.edit,
+        "replace": trading.replace,
         "cancel": trading.cancel,
+        "cancel_by_label": trading.cancel_by_label,
         "cancel_all": trading.cancel_all,
         "cancel_all_by_instrument": trading.cancel_all_by_instrument,
         "withdraw": trading.withdraw,

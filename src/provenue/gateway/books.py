@@ -5,18 +5,17 @@ Levels are price_ticks -> lots. Seeded once from the engine's image, then kept b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sortedcontainers import SortedDict
 
 from provenue.engine import Engine
-from provenue.wire import CancelReason, Event, EventKind, FillFlag, Side
+from provenue.wire import Event, EventKind, Side
 
 __all__ = ["Book", "Books", "LevelChange"]
 
 # (side, price_ticks, lots before, lots after): 0 means there is no such level.
 LevelChange = tuple[int, int, int, int]
-DEPTH_ALL = 1 << 30
 
 
 class Book:
@@ -71,48 +70,59 @@ class Books:
 
     def __init__(self, engine: Engine) -> None:
         self._books: dict[int, Book] = {}
-        # A taker whose remainder is being continued has no place in a level yet; there is at most
-        # one (chapter 4.2).
-        self._pending = 0
-        slot = engine.globals("pending_order") - 1
-        if slot >= 0:
-            self._pending = int(engine.tables["orders"][slot]["generation"]) << 32 | slot
-        for instrument in engine.instruments():
-            number = instrument["instrument"]
-            view = engine.book(number, DEPTH_ALL)
-            book = self.of(number)
-            for level in view["bids"]:
-                book.add(Side.BUY, level["price_ticks"], level["size_lots"])
-            for level in view["asks"]:
-                book.add(Side.SELL, level["price_ticks"], level["size_lots"])
+        # Order id -> (side, price_ticks, lots) of what rests. A taker is not here, also while its
+        # remainder is being continued: what happens to it changes no level.
+        self._resting: dict[int, tuple[int, int, int]] = {}
+        used = engine.tables["orders"][: engine.globals("orders_used")]
+        for slot in used["live"].nonzero()[0].tolist():
+            view = engine.order(int(used[slot]["generation"]) << 32 | slot)
+            assert view is not None
+            if not view["pending"]:
+                place = (view["side"], view["price_ticks"], view["remaining_lots"])
+                self._rest(view["instrument"], view["order_id"], place)
 
     def of(self, instrument: int) -> Book:
         """The book of an instrument."""
         return self._books.setdefault(instrument, Book())
 
-    def take(self, events: Iterable[Event]) -> dict[int, list[LevelChange]]:
-        """Take events in order; per instrument, the levels that changed."""
+    def take(self, events: Sequence[Event]) -> dict[int, list[LevelChange]]:
+        """Take the events of one message; per instrument, the levels that changed."""
         changes: dict[int, list[LevelChange]] = {}
         for event in events:
-            change = self._take(event)
+            change = self._take(event, is_last=event is events[-1])
             if change is not None:
                 changes.setdefault(event.instrument, []).append(change)
         return changes
 
-    def _take(self, event: Event) -> LevelChange | None:
+    def _take(self, event: Event, *, is_last: bool) -> LevelChange | None:
         if event.kind is EventKind.ORDER_RESTING:
-            if event.order_id == self._pending:
-                self._pending = 0
-            return self.of(event.instrument).add(event.value, event.price, event.size)
+            place = (event.value, event.price, event.size)
+            return self._rest(event.instrument, event.order_id, place)
         if event.kind is EventKind.FILL:
-            # A taker that sells has met a resting buy.
-            maker_side = Side.BUY if event.reason & FillFlag.TAKER_SELLS else Side.SELL
-            return self.of(event.instrument).add(maker_side, event.price, -event.size)
-        if event.kind is EventKind.TAKER_CONTINUES:
-            self._pending = event.order_id
-        elif event.kind is EventKind.ORDER_CANCELLED:
-            if event.order_id == self._pending:
-                self._pending = 0
-            elif event.reason != CancelReason.IMMEDIATE_REMAINDER:
-                return self.of(event.instrument).add(event.value, event.price, -event.size)
+            (_, _, lots) = self._resting[event.counter_order_id]
+            return self._leave(event.instrument, event.counter_order_id, lots - event.size)
+        if event.kind is EventKind.ORDER_CANCELLED:
+            return self._leave(event.instrument, event.order_id, 0)
+        if event.kind is EventKind.ORDER_REDUCED:
+            return self._leave(event.instrument, event.order_id, event.size)
+        if event.kind is EventKind.ORDER_AMENDED:
+            # It has kept its place if nothing more happened; else it is a taker now, and the next
+            # events say what becomes of it (4.4). The price does not tell: an order may slide back.
+            return self._leave(event.instrument, event.order_id, event.size if is_last else 0)
         return None
+
+    def _rest(self, instrument: int, order_id: int, place: tuple[int, int, int]) -> LevelChange:
+        self._resting[order_id] = place
+        return self.of(instrument).add(*place)
+
+    def _leave(self, instrument: int, order_id: int, lots: int) -> LevelChange | None:
+        """Only `lots` of an order rest from now on; None if nothing in the book is different."""
+        side, price_ticks, before = self._resting.get(order_id, (0, 0, 0))
+        assert lots <= before or not before, (order_id, before, lots)
+        if lots == before or not before:
+            return None
+        if lots:
+            self._resting[order_id] = (side, price_ticks, lots)
+        else:
+            del self._resting[order_id]
+        return self.of(instrument).add(side, price_ticks, lots - before)

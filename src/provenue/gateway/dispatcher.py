@@ -98,6 +98,10 @@ class Dispatcher:
             return self._fail(None, started_us, PARSE_ERROR, "Parse error", str(problem))
         return self._call(request.method, request.id, request.params or {}, session, started_us)
 
+    def unreadable(self, reason: str) -> Answer:
+        """Answer a request whose bytes could not be had."""
+        return self._fail(None, time.time_ns() // 1_000, PARSE_ERROR, "Parse error", reason)
+
     def call(self, method: str, params: Params, session: Session) -> Answer | Awaitable[Answer]:
         """Serve a call that came as an HTTP path and query."""
         return self._call(method, None, params, session, time.time_ns() // 1_000)

@@ -7,8 +7,8 @@ from typing import Any
 
 from provenue.gateway.directory import Entry
 from provenue.gateway.errors import ORDER_NOT_FOUND, ApiError
-from provenue.gateway.market import bounded
-from provenue.gateway.numbers import number, parse_integer
+from provenue.gateway.market import SORTINGS, bounded
+from provenue.gateway.numbers import number, parse_choice, parse_flag, parse_integer
 from provenue.gateway.orders import Order
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Venue
@@ -86,7 +86,7 @@ class History:
         entry = self._venue.own_account(session, params)
         count = bounded(params, "count", COUNT_DEFAULT, COUNT_MAX)
         offset = parse_integer("offset", params.get("offset", 0), largest=1 << 40)
-        unfilled = str(params.get("include_unfilled", False)).lower() == "true"
+        unfilled = parse_flag(params, "include_unfilled")
         rows = await self._venue.history(
             lambda model: model.account_orders(
                 entry.account_id,
@@ -155,6 +155,7 @@ class History:
 
     async def _page(self, entry: Entry, params: Params, instruments: list[int] | None) -> Params:
         count = bounded(params, "count", COUNT_DEFAULT, COUNT_MAX)
+        ascending = parse_choice(params, "sorting", SORTINGS, "default") == "asc"
         trades = await self._trades(
             entry,
             lambda model: model.account_trades(
@@ -162,7 +163,7 @@ class History:
             ),
         )
         page = trades[:count]
-        if params.get("sorting") == "asc":
+        if ascending:
             page.reverse()
         return {"trades": page, "has_more": len(trades) > count}
 

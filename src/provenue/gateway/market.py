@@ -8,7 +8,7 @@ from typing import Any
 from provenue import __version__
 from provenue._generated.constants import PPM
 from provenue.gateway.errors import NOT_FOUND, ApiError, bad_param
-from provenue.gateway.numbers import number, parse_integer, quote
+from provenue.gateway.numbers import number, parse_choice, parse_integer, quote
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Venue, now_ms
 from provenue.gateway.views import public_trade_view
@@ -16,10 +16,13 @@ from provenue.sequencer.anchor_log import BatchRecord
 from provenue.sequencer.read_model import ReadModel
 from provenue.wire import InstrumentKind
 
-__all__ = ["Market", "Params", "batch_view", "bounded"]
+__all__ = ["KINDS", "SORTINGS", "Market", "Params", "batch_view", "bounded"]
 
 DEPTH_DEFAULT, DEPTH_MAX = 5, 1_000
 COUNT_DEFAULT, COUNT_MAX = 10, 1_000
+# Deribit's words; of most kinds nothing is listed here.
+KINDS = ("any", "future", "spot", "option", "future_combo", "option_combo", "combo")
+SORTINGS = ("asc", "desc", "default")
 
 Params = dict[str, Any]
 
@@ -181,7 +184,8 @@ class Market:
     def get_instruments(self, _session: Session, params: Params) -> list[Params]:
         """public/get_instruments: `currency` matches base or settlement, `kind` future or spot."""
         shown = [self._instrument(view) for view in self._venue.instruments().values()]
-        wanted, kind = self._venue.instruments_of_currency(params), params.get("kind", "any")
+        wanted = self._venue.instruments_of_currency(params)
+        kind = parse_choice(params, "kind", KINDS, "any")
         return [
             s
             for s in shown
@@ -300,7 +304,7 @@ class Market:
         count = bounded(params, "count", COUNT_DEFAULT, COUNT_MAX)
         start_ms = parse_integer("start_timestamp", params.get("start_timestamp", 0))
         end_ms = parse_integer("end_timestamp", params.get("end_timestamp", now_ms()))
-        ascending = params.get("sorting") == "asc"
+        ascending = parse_choice(params, "sorting", SORTINGS, "default") == "asc"
 
         def query(model: ReadModel) -> list[Any]:
             return model.trades(

@@ -1,4 +1,5 @@
-"""Decimal numbers of the API <-> integers of the protocol. Exact: no float is ever computed with.
+"""Parameters of the API as values, and its decimals <-> integers of the protocol. Exact: no float
+is ever computed with.
 
 Amounts of an instrument are whole bases (0.0015 BTC), prices are quote per whole base (63,250.5
 USDC), balances are whole tokens, as in Deribit's linear contracts. A float appears only as the form
@@ -7,6 +8,7 @@ in which JSON prints a result.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -17,7 +19,9 @@ __all__ = [
     "QUOTE_DECIMALS",
     "InstrumentScale",
     "number",
+    "parse_choice",
     "parse_decimal",
+    "parse_flag",
     "parse_integer",
     "quote",
     "units_of",
@@ -67,6 +71,28 @@ def parse_integer(name: str, value: Any, *, least: int = 0, largest: int = _U64_
     if parsed != parsed.to_integral_value() or not least <= parsed <= largest:
         raise bad_param(name, f"a whole number from {least} to {largest}", value)
     return int(parsed)
+
+
+def parse_choice(params: dict[str, Any], name: str, choices: Iterable[str], default: str) -> str:
+    """An optional word out of a few."""
+    value, known = params.get(name), tuple(choices)
+    if value is None:
+        return default
+    if not isinstance(value, str) or value not in known:
+        raise bad_param(name, f"one of {', '.join(known)}", value)
+    return value
+
+
+def parse_flag(params: dict[str, Any], name: str, *, default: bool = False) -> bool:
+    """An optional true or false; text too, since a query string has nothing else."""
+    value = params.get(name)
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise bad_param(name, "true or false", value)
+    return value
 
 
 def _steps(name: str, value: Any, step: tuple[int, int], step_name: str) -> int:

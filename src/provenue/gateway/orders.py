@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from provenue.engine import Engine
-from provenue.sequencer.tape import TradeRow
-from provenue.wire import CancelReason, Event, EventKind
+from provenue.sequencer.sequencer import Outcome
+from provenue.sequencer.tape import TradeRow, good_till_s_of
+from provenue.wire import CancelReason, Event, EventKind, OrderBits, OrderFlag, OrderType
 
 __all__ = ["CANCEL_REASONS", "Order", "Orders"]
 
 ENDED_KEPT = 20_000
-ORDER_TYPE_BIT, IMMEDIATE_BIT, POST_ONLY_BIT = 1 << 5, 1 << 4, 1
 CANCEL_REASONS = {
     CancelReason.USER: "user_request",
     CancelReason.IMMEDIATE_REMAINDER: "immediate_or_cancel",
@@ -26,7 +26,12 @@ CANCEL_REASONS = {
     CancelReason.MAKER_MARGIN: "insufficient_margin",
     CancelReason.LIQUIDATION: "liquidation",
     CancelReason.FORCED: "forced",
+    CancelReason.REPLACED: "replaced",
+    CancelReason.REDUCE_ONLY: "reduce_only",
+    CancelReason.EXPIRED: "expired",
 }
+# What happens to an order beside fills.
+_CHANGES = (EventKind.ORDER_AMENDED, EventKind.ORDER_REDUCED, EventKind.ORDER_CANCELLED)
 
 
 @dataclass(slots=True)
@@ -38,31 +43,38 @@ class Order:
     account_id: int
     instrument: int
     side: int
-    bits: int
+    bits: OrderBits
     price_ticks: int
     size_lots: int
     client_id: int
+    good_till_s: int
     created_ms: int
     updated_ms: int
     filled_lots: int = 0
     filled_value: int = 0
     state: str = "open"
     reason: int = 0
+    is_amended: bool = False
 
     @property
     def is_market(self) -> bool:
         """A market order (its price is the bound that the program gave it)."""
-        return bool(self.bits & ORDER_TYPE_BIT)
-
-    @property
-    def is_immediate(self) -> bool:
-        """Immediate or cancel."""
-        return bool(self.bits & IMMEDIATE_BIT)
+        return self.bits.order_type is OrderType.MARKET
 
     @property
     def is_post_only(self) -> bool:
-        """Post only."""
-        return bool(self.bits & POST_ONLY_BIT)
+        """It only makes: it is rejected, or with SLIDE moved, if it would trade at once."""
+        return OrderFlag.POST_ONLY in self.bits.flags
+
+    @property
+    def is_sliding(self) -> bool:
+        """Post-only that was placed a tick beside the best opposite price if it crossed it."""
+        return OrderFlag.SLIDE in self.bits.flags
+
+    @property
+    def is_reduce_only(self) -> bool:
+        """It never exceeds the position that it closes."""
+        return OrderFlag.REDUCE_ONLY in self.bits.flags
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Order:
@@ -73,16 +85,18 @@ class Order:
             account_id=row["account"],
             instrument=row["instrument"],
             side=row["side"],
-            bits=row["bits"],
+            bits=OrderBits.of(row["bits"]),
             price_ticks=row["price_ticks"],
             size_lots=row["size_lots"],
             client_id=int(row["client_id"]),
+            good_till_s=row["good_till_s"],
             created_ms=row["created_ms"],
             updated_ms=row["updated_ms"],
             filled_lots=row["filled_lots"],
             filled_value=int(row["filled_value"]),
             state=row["state"],
             reason=row["reason"],
+            is_amended=bool(row["amended"]),
         )
 
 
@@ -113,10 +127,11 @@ class Orders:
             account_id=account["account_id"],
             instrument=view["instrument"],
             side=view["side"],
-            bits=view["flags"],
+            bits=OrderBits.of(view["bits"]),
             price_ticks=view["price_ticks"],
             size_lots=view["size_lots"],
             client_id=view["client_id"],
+            good_till_s=view["good_till_s"],
             created_ms=engine.now_ms,
             updated_ms=engine.now_ms,
             filled_lots=filled,
@@ -133,7 +148,7 @@ class Orders:
 
     def take(
         self,
-        stamp_ms: int,
+        outcome: Outcome,
         events: Sequence[Event],
         trades: Sequence[TradeRow],
         account_id: Callable[[int], int],
@@ -143,7 +158,7 @@ class Orders:
         fills = iter(trades)
         for event in events:
             if event.kind is EventKind.ORDER_ACCEPTED:
-                order = self._accepted(stamp_ms, event, account_id(event.account))
+                order = self._accepted(outcome, event, account_id(event.account))
                 touched[order.id] = order
             elif event.kind is EventKind.FILL:
                 trade = next(fills)
@@ -152,27 +167,38 @@ class Orders:
                     if filled is not None:  # an order of the program itself has no id
                         self._fill(filled, trade)
                         touched[order_id] = filled
-            elif event.kind is EventKind.ORDER_CANCELLED:
-                cancelled = self._live.get(event.order_id)
-                assert cancelled is not None, event
-                cancelled.reason, cancelled.updated_ms = event.reason, stamp_ms
-                self._end(cancelled, "cancelled")
-                touched[cancelled.id] = cancelled
+            elif event.kind in _CHANGES:
+                touched[event.order_id] = self._changed(outcome.stamp_ms, event)
         return list(touched.values())
 
-    def _accepted(self, stamp_ms: int, event: Event, account_id: int) -> Order:
+    def _changed(self, stamp_ms: int, event: Event) -> Order:
+        order = self._live[event.order_id]
+        order.updated_ms = stamp_ms
+        if event.kind is EventKind.ORDER_CANCELLED:
+            order.reason = event.reason
+            self._end(order, "cancelled")
+            return order
+        # What is filled counts into the size; the event has what is left.
+        order.size_lots = order.filled_lots + event.size
+        if event.kind is EventKind.ORDER_AMENDED:
+            order.price_ticks, order.is_amended = event.price, True
+        return order
+
+    def _accepted(self, outcome: Outcome, event: Event, account_id: int) -> Order:
+        bits = OrderBits.of(event.reason)
         order = Order(
             id=event.order_id,
             account=event.account,
             account_id=account_id,
             instrument=event.instrument,
             side=event.value,
-            bits=event.reason,
+            bits=bits,
             price_ticks=event.price,
             size_lots=event.size,
             client_id=event.extra & ((1 << 64) - 1),
-            created_ms=stamp_ms,
-            updated_ms=stamp_ms,
+            good_till_s=good_till_s_of(outcome.message, bits),
+            created_ms=outcome.stamp_ms,
+            updated_ms=outcome.stamp_ms,
         )
         self._add(order)
         return order

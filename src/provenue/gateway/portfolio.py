@@ -13,7 +13,8 @@ from typing import Any
 from provenue._generated.constants import FUNDING_SCALE, PPM
 from provenue.engine import AccountView, PositionView
 from provenue.gateway.errors import unauthorized
-from provenue.gateway.numbers import number, quote
+from provenue.gateway.market import KINDS
+from provenue.gateway.numbers import number, parse_choice, quote
 from provenue.gateway.session import Session
 from provenue.gateway.venue import Venue
 from provenue.wire import InstrumentKind
@@ -173,7 +174,7 @@ class Portfolio:
         """private/get_positions: `currency` and `kind` narrow it."""
         entry = self._venue.own_account(session, params)
         wanted = self._venue.instruments_of_currency(params)
-        if params.get("kind") not in (None, "any", "future"):
+        if parse_choice(params, "kind", KINDS, "any") not in ("any", "future"):
             wanted = []
         shown = [
             self.position(row)

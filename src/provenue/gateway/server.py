@@ -104,6 +104,9 @@ class Server:
             raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raw = bytes(REQUEST_BYTES_MAX + 1)  # refused by the dispatcher, in its own words
+        except web.RequestPayloadError as problem:
+            reason = f"body: expected what its headers say, was not: {problem}"
+            return await self._respond(self._dispatcher.unreadable(reason))
         return await self._respond(self._dispatcher.handle(raw, self._session_of(request)))
 
     async def _health(self, _: web.Request) -> web.Response:

@@ -5,8 +5,8 @@ the message from them with integer ticks and lots, so what is sequenced is what 
 signature does not fit. Every handler does its checks and queues its message before it returns: what
 one connection sends is sequenced in its order.
 
-Beside Deribit's parameters: `account` (id), `key` (slot, default 0), `nonce`, `expires_at` (ms),
-`signature` (65 bytes in hex).
+Beside Deribit's parameters: `account` (id), `key` (slot, default 0), `nonce`, `expires_at` (ms; or
+`valid_until`), `signature` (65 bytes in hex).
 """
 
 from __future__ import annotations
@@ -19,59 +19,32 @@ from provenue import wire
 from provenue._generated.constants import NONE_U16
 from provenue.gateway.admission import Admission
 from provenue.gateway.errors import bad_param, rejected
-from provenue.gateway.numbers import number, parse_integer, units_of
+from provenue.gateway.numbers import number, parse_flag, parse_integer, units_of
+from provenue.gateway.orders import Order
 from provenue.gateway.session import Session
+from provenue.gateway.terms import check_supported, order_terms, parse_label
 from provenue.gateway.venue import Venue
 from provenue.gateway.views import order_view, user_trade_view
 from provenue.sequencer.sequencer import Outcome
 from provenue.wire import (
     Action,
+    Amend,
     Cancel,
     CancelAll,
+    CancelLabel,
     Code,
     EventKind,
-    OrderFlag,
-    OrderType,
     Place,
     Prices,
+    Replace,
     SetKey,
     Side,
-    TimeInForce,
     Withdraw,
 )
 
 __all__ = ["Trading"]
 
 Params = dict[str, Any]
-_TIMES = {
-    "good_til_cancelled": TimeInForce.GOOD_TILL_CANCELLED,
-    "immediate_or_cancel": TimeInForce.IMMEDIATE_OR_CANCEL,
-}
-# Parameters that would change what the order does: ignoring them would be a lie.
-_UNSUPPORTED = (
-    "reduce_only",
-    "trigger",
-    "trigger_price",
-    "trigger_offset",
-    "trigger_fill_condition",
-    "max_show",
-    "display_amount",
-    "refresh_amount",
-    "advanced",
-    "mmp",
-    "valid_until",
-    "linked_order_type",
-    "otoco_config",
-)
-
-
-def _flag(params: Params, name: str, default: bool = False) -> bool:
-    value = params.get(name, default)
-    if isinstance(value, str):
-        value = {"true": True, "false": False}.get(value.lower(), value)
-    if not isinstance(value, bool):
-        raise bad_param(name, "true or false", params[name])
-    return value
 
 
 def _bytes(params: Params, name: str, size: int) -> bytes:
@@ -97,9 +70,19 @@ def _envelope(params: Params) -> dict[str, Any]:
         "account": _integer(params, "account"),
         "key": parse_integer("key", params.get("key", 0), largest=255),
         "nonce": _integer(params, "nonce"),
-        "expires_at_ms": _integer(params, "expires_at"),
+        "expires_at_ms": _expiry(params),
         "signature": _bytes(params, "signature", 65),
     }
+
+
+def _expiry(params: Params) -> int:
+    """Deribit's `valid_until` says the same as our `expires_at`: too late means never."""
+    if params.get("valid_until") is None:
+        return _integer(params, "expires_at")
+    until_ms = _integer(params, "valid_until")
+    if "expires_at" in params and _integer(params, "expires_at") != until_ms:
+        raise bad_param("valid_until", "it to be left out, or expires_at", params["valid_until"])
+    return until_ms
 
 
 class Trading:
@@ -133,6 +116,21 @@ class Trading:
         instrument = self._venue.instrument(params)["instrument"]
         return self._submit(CancelAll(instrument=instrument, **_envelope(params)))
 
+    def cancel_by_label(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/cancel_by_label: those with a label, of one instrument or all; their number."""
+        if str(params.get("currency") or "any").lower() != "any":
+            expected = "it to be left out (instrument_name narrows)"
+            raise bad_param("currency", expected, params["currency"])
+        named = params.get("instrument_name") is not None
+        # Without a label an order has client id 0: those are no group that anybody has named.
+        return self._submit(
+            CancelLabel(
+                instrument=self._venue.instrument(params)["instrument"] if named else NONE_U16,
+                client_id=parse_label(params, least=1),
+                **_envelope(params),
+            )
+        )
+
     def withdraw(self, _session: Session, params: Params) -> Awaitable[Any]:
         """private/withdraw: to `address` on the chain, by a proof once its batch is final."""
         asset = self._venue.asset(params)
@@ -160,50 +158,57 @@ class Trading:
     def _place(self, params: Params, side: Side) -> Place:
         view = self._venue.instrument(params)
         scale = self._venue.scale(view["instrument"])
-        for name in _UNSUPPORTED:
-            if params.get(name) not in (None, False, "false", ""):
-                raise bad_param(name, "it to be left out: this venue has no such orders", "it")
-        order_type, time_in_force = self._kind(params)
-        has_price = params.get("price") is not None
-        if order_type is OrderType.LIMIT and not has_price:
-            raise bad_param("price", "a price (a limit order needs one)", None)
-        label = params.get("label") or params.get("clientOrderId") or 0
         return Place(
             instrument=view["instrument"],
             side=side,
-            order_type=order_type,
-            time_in_force=time_in_force,
-            flags=self._flags(params),
-            price_ticks=scale.ticks("price", params["price"]) if has_price else 0,
             size_lots=scale.lots("amount", params.get("amount")),
-            client_id=parse_integer("label", label),
+            **order_terms(params, scale, view["kind"]),
             **_envelope(params),
         )
 
-    @staticmethod
-    def _kind(params: Params) -> tuple[OrderType, TimeInForce]:
-        kind = params.get("type", "limit")
-        given = params.get("time_in_force")
-        if given is not None and given not in _TIMES:
-            raise bad_param("time_in_force", " or ".join(_TIMES), given)
-        if kind == "limit":
-            return OrderType.LIMIT, _TIMES[given or "good_til_cancelled"]
-        if kind == "market":
-            # The only one there is for a market order, whatever a client's default says.
-            return OrderType.MARKET, TimeInForce.IMMEDIATE_OR_CANCEL
-        raise bad_param("type", "limit or market", kind)
-
-    @staticmethod
-    def _flags(params: Params) -> int:
-        if not _flag(params, "post_only"):
-            return 0
-        if not _flag(params, "reject_post_only", True):
-            raise bad_param(
-                "reject_post_only",
-                "true with post_only (a post-only order that would trade is rejected, never moved)",
-                params["reject_post_only"],
+    def edit(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/edit: another price or amount; the order keeps its id and all its terms."""
+        order = self._order(params)
+        scale = self._venue.scale(order.instrument)
+        check_supported(params)
+        has = {
+            "post_only": order.is_post_only,
+            "reject_post_only": order.is_post_only and not order.is_sliding,
+            "reduce_only": order.is_reduce_only,
+        }
+        for name, value in has.items():
+            if parse_flag(params, name, default=value) != value:
+                expected = f"{value} as the order has it (private/replace changes it)".lower()
+                raise bad_param(name, expected, params[name])
+        return self._submit(
+            Amend(
+                order_id=order.id,
+                price_ticks=scale.ticks("price", params.get("price")),
+                size_lots=scale.lots("amount", params.get("amount")),
+                **_envelope(params),
             )
-        return OrderFlag.POST_ONLY
+        )
+
+    def replace(self, _session: Session, params: Params) -> Awaitable[Any]:
+        """private/replace: cancel an order and place another in its book, or do neither."""
+        order = self._order(params)
+        scale = self._venue.scale(order.instrument)
+        kind = self._venue.view_of(order.instrument)["kind"]
+        return self._submit(
+            Replace(
+                order_id=order.id,
+                size_lots=scale.lots("amount", params.get("amount")),
+                **order_terms(params, scale, kind),
+                **_envelope(params),
+            )
+        )
+
+    def _order(self, params: Params) -> Order:
+        """The order that `order_id` names: its book has the units that price and amount are in."""
+        order = self._venue.orders.get(_integer(params, "order_id"))
+        if order is None:
+            raise rejected(Code.ORDER_UNKNOWN, None)
+        return order
 
     # --- whole messages --------------------------------------------------------------------------
 
@@ -246,20 +251,34 @@ class Trading:
         return {"sequence": first.sequence, "batch": first.batch, "result": result}
 
     def _placed(self, message: Place, outcomes: list[Outcome]) -> Params:
-        (accepted, *_) = wire.decode_events(outcomes[0].events)
-        assert accepted.kind is EventKind.ORDER_ACCEPTED
-        order = self._venue.orders.get(accepted.order_id)
+        events = wire.decode_events(outcomes[0].events)
+        accepted = next(event for event in events if event.kind is EventKind.ORDER_ACCEPTED)
+        return self._with_trades(message.account, accepted.order_id, outcomes)
+
+    def _amended(self, message: Amend, outcomes: list[Outcome]) -> Params:
+        return self._with_trades(message.account, message.order_id, outcomes)
+
+    def _replaced(self, message: Replace, outcomes: list[Outcome]) -> Params:
+        events = wire.decode_events(outcomes[0].events)
+        accepted = next(event for event in events if event.kind is EventKind.ORDER_ACCEPTED)
+        gone = self._venue.orders.get(message.order_id)
+        assert gone is not None
+        placed = self._with_trades(message.account, accepted.order_id, outcomes)
+        return {**placed, "cancelled": order_view(self._venue, gone)}
+
+    def _with_trades(self, account_id: int, order_id: int, outcomes: list[Outcome]) -> Params:
+        """An order, and the trades that it made as a taker."""
+        order = self._venue.orders.get(order_id)
         assert order is not None
-        taker_order = str(order.id)
         rows = [
             row
             for outcome in outcomes
             for row in self._venue.trades_of(outcome.sequence)
-            if row.taker_order == taker_order
+            if row.taker_order == str(order_id)
         ]
         return {
             "order": order_view(self._venue, order),
-            "trades": [user_trade_view(self._venue, r, message.account, order) for r in rows],
+            "trades": [user_trade_view(self._venue, row, account_id, order) for row in rows],
         }
 
     def _cancelled(self, message: Cancel, _: list[Outcome]) -> Params:
@@ -267,7 +286,7 @@ class Trading:
         assert order is not None
         return order_view(self._venue, order)
 
-    def _all_cancelled(self, _: CancelAll, outcomes: list[Outcome]) -> int:
+    def _all_cancelled(self, _: CancelAll | CancelLabel, outcomes: list[Outcome]) -> int:
         events = wire.decode_events(outcomes[0].events)
         return sum(event.kind is EventKind.ORDER_CANCELLED for event in events)
 
@@ -305,8 +324,11 @@ class Trading:
 
 _RESULTS: dict[type[Action | Prices], Callable[[Trading, Any, list[Outcome]], Any]] = {
     Place: Trading._placed,
+    Amend: Trading._amended,
+    Replace: Trading._replaced,
     Cancel: Trading._cancelled,
     CancelAll: Trading._all_cancelled,
+    CancelLabel: Trading._all_cancelled,
     Withdraw: Trading._withdrawn,
     SetKey: Trading._key_set,
     Prices: Trading._priced,

@@ -164,7 +164,7 @@ class Venue:
                 del self._trades_of[next(iter(self._trades_of))]
         for trade in trades:
             self.day(trade.instrument).add(trade.stamp_ms, trade.price_ticks, trade.size_lots)
-        orders = self.orders.take(outcome.stamp_ms, events, trades, self.directory.account_id)
+        orders = self.orders.take(outcome, events, trades, self.directory.account_id)
         levels = self.books.take(events)
         if any(event.kind is EventKind.PRICE_UPDATED for event in events):
             self._read_premiums()
@@ -257,7 +257,12 @@ class Venue:
 
     def instruments_of_currency(self, params: dict[str, Any]) -> list[int] | None:
         """Instruments whose base or settlement is `currency`; None without a filter."""
-        currency = str(params.get("currency", "any")).upper()
+        currency = params.get("currency")
+        if currency is None:
+            return None
+        if not isinstance(currency, str):
+            raise bad_param("currency", "the name of one, or any", currency)
+        currency = currency.upper()
         if currency == "ANY":
             return None
         views = self._by_name.values()

@@ -9,6 +9,7 @@ from typing import Any
 
 from provenue.gateway.numbers import quote
 from provenue.gateway.orders import CANCEL_REASONS, Order
+from provenue.gateway.terms import SELF_TRADE_NAMES, TIME_NAMES
 from provenue.gateway.venue import Venue
 from provenue.sequencer.tape import TradeRow
 from provenue.wire import CancelReason, FillFlag, Side
@@ -35,20 +36,23 @@ def order_view(venue: Venue, order: Order) -> View:
         "filled_amount": scale.amount(order.filled_lots),
         "price": "market_price" if order.is_market else scale.price(order.price_ticks),
         "average_price": scale.average_price(order.filled_value, order.filled_lots),
-        "time_in_force": "immediate_or_cancel" if order.is_immediate else "good_til_cancelled",
+        "time_in_force": TIME_NAMES[order.bits.time_in_force],
         "post_only": order.is_post_only,
-        "reject_post_only": order.is_post_only,
-        "reduce_only": False,
+        "reject_post_only": order.is_post_only and not order.is_sliding,
+        "reduce_only": order.is_reduce_only,
+        "self_trade": SELF_TRADE_NAMES[order.bits.self_trade],
         "label": str(order.client_id) if order.client_id else "",
         "creation_timestamp": order.created_ms,
         "last_update_timestamp": order.updated_ms,
         "max_show": scale.amount(order.size_lots),
         "api": True,
         "web": False,
-        "replaced": False,
+        "replaced": order.is_amended,
         "is_liquidation": False,
         "account": str(order.account_id),
     }
+    if order.good_till_s:
+        view["good_til_timestamp"] = order.good_till_s * 1_000
     if order.state == "cancelled":
         view["cancel_reason"] = CANCEL_REASONS[CancelReason(order.reason)]
     return view
@@ -92,7 +96,7 @@ def user_trade_view(venue: Venue, row: TradeRow, account_id: int, order: Order |
         "state": order.state if order is not None else "filled",
         "label": str(order.client_id) if order is not None and order.client_id else "",
         "post_only": order is not None and order.is_post_only,
-        "reduce_only": False,
+        "reduce_only": order is not None and order.is_reduce_only,
         "api": True,
         "account": str(account_id),
     }

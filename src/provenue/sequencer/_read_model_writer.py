@@ -10,8 +10,8 @@ import sqlite3
 
 from provenue import wire
 from provenue.sequencer.sequencer import Outcome
-from provenue.sequencer.tape import DELEVERAGING, Tape, TradeRow
-from provenue.wire import CancelReason, Event, EventKind, Kind
+from provenue.sequencer.tape import DELEVERAGING, Tape, TradeRow, good_till_s_of
+from provenue.wire import CancelReason, Event, EventKind, Kind, OrderBits
 
 __all__ = ["SCHEMA", "Writer", "load_tape"]
 
@@ -29,7 +29,8 @@ CREATE INDEX IF NOT EXISTS trades_stamp ON trades (stamp_ms);
 CREATE TABLE IF NOT EXISTS orders (
   id TEXT PRIMARY KEY, account INTEGER, instrument INTEGER, side INTEGER, bits INTEGER,
   price_ticks INTEGER, size_lots INTEGER, filled_lots INTEGER, filled_value TEXT, client_id TEXT,
-  state TEXT, reason INTEGER, created_ms INTEGER, updated_ms INTEGER);
+  state TEXT, reason INTEGER, created_ms INTEGER, updated_ms INTEGER, good_till_s INTEGER,
+  amended INTEGER);
 CREATE INDEX IF NOT EXISTS orders_account ON orders (account, created_ms);
 CREATE TABLE IF NOT EXISTS withdrawals (
   id INTEGER PRIMARY KEY, asset INTEGER, recipient BLOB, amount_units INTEGER,
@@ -71,6 +72,8 @@ class Writer:
         self._writers = {
             EventKind.ORDER_ACCEPTED: self._accepted,
             EventKind.ORDER_CANCELLED: self._cancelled,
+            EventKind.ORDER_AMENDED: self._amended,
+            EventKind.ORDER_REDUCED: self._reduced,
             EventKind.DEPOSITED: self._deposited,
             EventKind.WITHDRAWN: self._issued,
             EventKind.DEPOSIT_BOUNCED: self._issued,
@@ -135,6 +138,8 @@ class Writer:
             0,
             outcome.stamp_ms,
             outcome.stamp_ms,
+            good_till_s_of(outcome.message, OrderBits.of(event.reason)),
+            0,
         )
 
     def _cancelled(self, outcome: Outcome, event: Event) -> None:
@@ -142,6 +147,16 @@ class Writer:
             "UPDATE orders SET state='cancelled', reason=?, updated_ms=? WHERE id=?",
             (int(CancelReason(event.reason)), outcome.stamp_ms, str(event.order_id)),
         )
+
+    def _amended(self, outcome: Outcome, event: Event) -> None:
+        update = "UPDATE orders SET price_ticks=?, amended=1 WHERE id=?"
+        self._db.execute(update, (event.price, str(event.order_id)))
+        self._reduced(outcome, event)
+
+    def _reduced(self, outcome: Outcome, event: Event) -> None:
+        """What is filled counts into the size; the event has what is left."""
+        update = "UPDATE orders SET size_lots=filled_lots+?, updated_ms=? WHERE id=?"
+        self._db.execute(update, (event.size, outcome.stamp_ms, str(event.order_id)))
 
     def _deposited(self, outcome: Outcome, event: Event) -> None:
         deposit = wire.decode(outcome.message)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenue._durable import write_durably
+from provenue._generated.messages import MESSAGES
 from provenue.engine import Engine, EngineFault
 from provenue.sequencer import journal
 from provenue.sequencer.batches import BatchOpen, OpenBatch, decode_close, decode_skip
 from provenue.sequencer.journal import JournalError, Record, RecordType
-from provenue.wire import STAMP_MAX_LIVE, Kind
+from provenue.wire import STAMP_MAX_LIVE
 
 __all__ = [
     "SKIPPED_CODE",
@@ -34,15 +35,7 @@ __all__ = [
 SKIPPED_CODE = 0xFFFF_FFFF
 # Kinds whose first field is the sequencer's stamp (chapter 2.3).
 STAMPED_KINDS = frozenset(
-    {
-        Kind.PLACE,
-        Kind.CANCEL,
-        Kind.CANCEL_ALL,
-        Kind.WITHDRAW,
-        Kind.SET_KEY,
-        Kind.PRICES,
-        Kind.TICK,
-    }
+    kind for kind, form in MESSAGES.items() if form.fields and form.fields[0].name == "stamp_ms"
 )
 _SNAPSHOTS_KEPT = 3
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from provenue import wire
 from provenue._generated.constants import EVENTS_MAX
-from provenue.wire import Event, EventKind, FillFlag
+from provenue.wire import Event, EventKind, FillFlag, OrderBits, TimeInForce
 
-__all__ = ["DELEVERAGING", "HOUSE_ACCOUNT_ID", "Tape", "TradeRow"]
+__all__ = ["DELEVERAGING", "HOUSE_ACCOUNT_ID", "Tape", "TradeRow", "good_till_s_of"]
 
 # Account 0 in its first and only generation.
 HOUSE_ACCOUNT_ID = 1 << 32
@@ -55,6 +55,15 @@ class TradeRow(NamedTuple):
     def is_deleveraging(self) -> bool:
         """Whether it was no fill of a book."""
         return bool(self.flags & DELEVERAGING)
+
+
+def good_till_s_of(message: bytes, bits: OrderBits) -> int:
+    """When an order ends that a message has placed, 0 for never: no event says it."""
+    if bits.time_in_force is not TimeInForce.GOOD_TILL_TIME:
+        return 0
+    placed = wire.decode(message)
+    assert isinstance(placed, wire.Place | wire.Replace)
+    return placed.good_till_s
 
 
 @dataclass(slots=True)

@@ -13,16 +13,25 @@ import heapq
 import io
 import lzma
 import random
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-__all__ = ["FlowError", "FlowEvent", "bitstamp_events", "open_flow", "seeded_events"]
+from provenue._generated.constants import PRICE_MAX, SIZE_LOTS_MAX
+
+__all__ = ["E8_PER_LOT", "FlowError", "FlowEvent", "bitstamp_events", "open_flow", "seeded_events"]
 
 BITSTAMP_FILE = Path("data") / "bitstamp_l3_2015" / "orders.csv.xz"
 _COLUMNS = ("id", "timestamp", "price", "volume", "action", "direction")
 _QUOTE_UNITS = Decimal(1_000_000)
+E8_PER_LOT = 10_000
+# A mid moves by hundredths of itself, so it has at least a hundred units; the rest: the protocol.
+_PRICE_MIN, _PRICE_MAX = 100 / _QUOTE_UNITS, PRICE_MAX / _QUOTE_UNITS
+_AMOUNT_E8_MAX = SIZE_LOTS_MAX * E8_PER_LOT
+# How the readers say that a file is damaged, cut off, or no text.
+_UNREADABLE = (OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError, zlib.error)
 
 
 class FlowError(ValueError):
@@ -57,42 +66,72 @@ def bitstamp_events(path: Path) -> Iterator[FlowEvent]:
 
     `changed` rows (partial fills of that venue) are passed over: our own matching decides fills.
     """
+    orders = 0
+    for line, row in _rows(path):
+        action = row["action"]
+        if action not in ("created", "changed", "deleted") or row["direction"] not in (
+            "bid",
+            "ask",
+        ):
+            raise FlowError(
+                f"{path}: line {line}: action and direction: expected created, changed or "
+                f"deleted and bid or ask, was {action!r}, {row['direction']!r}"
+            )
+        if action == "changed":
+            continue
+        orders += action == "created"
+        yield _bitstamp_event(path, line, row)
+    if not orders:
+        raise FlowError(f"{path}: expected at least one created order, found none")
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows and the lines they stand in; FlowError where the file cannot be read on."""
+    line = 1
     with _open_text(path) as file:
-        reader = csv.DictReader(file)
         try:
+            reader = csv.DictReader(file)
             fields = reader.fieldnames or []
-        except (lzma.LZMAError, OSError, UnicodeDecodeError) as problem:
-            raise FlowError(f"{path}: not readable: {problem}") from None
-        missing = [name for name in _COLUMNS if name not in fields]
-        if missing:
-            raise FlowError(f"{path}: line 1: columns missing: {', '.join(missing)}")
-        for line, row in enumerate(reader, start=2):
-            action = row["action"]
-            if action not in ("created", "changed", "deleted") or row["direction"] not in (
-                "bid",
-                "ask",
-            ):
-                raise FlowError(
-                    f"{path}: line {line}: action and direction: expected created, changed or "
-                    f"deleted and bid or ask, was {action!r}, {row['direction']!r}"
-                )
-            if action == "changed":
-                continue
-            yield _bitstamp_event(path, line, row)
+            missing = [name for name in _COLUMNS if name not in fields]
+            if missing:
+                raise FlowError(f"{path}: line 1: columns missing: {', '.join(missing)}")
+            line = 2
+            for row in reader:
+                yield line, row
+                line += 1
+        except _UNREADABLE as problem:
+            raise FlowError(
+                f"{path}: line {line}: not readable: {problem}; damaged, cut off, or another "
+                "format than its name says (csv, .csv.xz or .csv.gz)"
+            ) from None
 
 
 def _bitstamp_event(path: Path, line: int, row: dict[str, str]) -> FlowEvent:
     try:
-        return FlowEvent(
-            time_ms=int(row["timestamp"]),
-            order=int(row["id"]),
-            created=row["action"] == "created",
-            is_buy=row["direction"] == "bid",
-            price_units=int(Decimal(row["price"]) * _QUOTE_UNITS),
-            amount_e8=int(row["volume"]),
-        )
+        price, amount_e8 = Decimal(row["price"]), int(row["volume"])
+        time_ms, order = int(row["timestamp"]), int(row["id"])
     except (ValueError, InvalidOperation, TypeError):
-        raise FlowError(f"{path}: line {line}: expected numbers, was {row}") from None
+        shown = {name: str(row[name])[:40] for name in _COLUMNS}
+        raise FlowError(f"{path}: line {line}: expected numbers, was {shown}") from None
+    # Compared as decimals: an exponent can be larger than any integer that fits into memory.
+    if not (price.is_finite() and _PRICE_MIN <= price <= _PRICE_MAX):
+        raise FlowError(
+            f"{path}: line {line}: price: expected {_PRICE_MIN:f} to {_PRICE_MAX:f}, "
+            f"was {row['price'][:40]}"
+        )
+    if not 0 <= amount_e8 <= _AMOUNT_E8_MAX:
+        raise FlowError(
+            f"{path}: line {line}: volume: expected 0 to {_AMOUNT_E8_MAX} (1e-8 of the base), "
+            f"was {row['volume'][:40]}"
+        )
+    return FlowEvent(
+        time_ms=time_ms,
+        order=order,
+        created=row["action"] == "created",
+        is_buy=row["direction"] == "bid",
+        price_units=int(price * _QUOTE_UNITS),
+        amount_e8=amount_e8,
+    )
 
 
 def seeded_events(seed: int) -> Iterator[FlowEvent]:

@@ -28,12 +28,11 @@ from sortedcontainers import SortedDict
 
 from provenue.client.signing import ActionSigner
 from provenue.sim.connection import Connection
-from provenue.sim.flow import FlowEvent, bitstamp_events, seeded_events
+from provenue.sim.flow import E8_PER_LOT, FlowEvent, bitstamp_events, seeded_events
 from provenue.wire import Domain, OrderType, Place, Side, TimeInForce
 
 __all__ = ["Plan", "main"]
 
-E8_PER_LOT = 10_000
 IN_FLIGHT_MAX = 64
 # An account of preset dev has 64 order slots; some are on their way.
 STANDING_MAX = 48

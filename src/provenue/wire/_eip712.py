@@ -30,7 +30,13 @@ __all__ = ["Domain", "digest", "struct_hash", "typed_data"]
 
 _ADDRESS_BYTES = 20
 # A member as a 32-byte word: padding on the left, big-endian.
-_WORDS = {"uint8": "31xB", "uint16": "30xH", "uint32": "28xI", "uint64": "24xQ", "address": "12x20s"}
+_WORDS = {
+    "uint8": "31xB",
+    "uint16": "30xH",
+    "uint32": "28xI",
+    "uint64": "24xQ",
+    "address": "12x20s",
+}
 
 
 @dataclass(frozen=True)
