@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.differential.wire import Item, encode, high_s, make_signers
 
 from provenue.spec.constants import MESSAGES, NONCE_MAX, PRICE_TICKS_MAX, SIZE_LOTS_MAX, Kind
-from provenue.spec.state import State
+from provenue.spec.state import Order, State
 
 if TYPE_CHECKING:
     from tests.differential.streams import Stream
@@ -23,8 +23,12 @@ STRANGER = make_signers("stranger", 1)[0]
 _PLACE: list[dict[str, Any]] = [
     {"instrument": 3}, {"instrument": 4}, {"instrument": 0xFFFF}, {"side": 2}, {"side": 255},
     {"order_type": 2}, {"order_type": 255},
-    {"time_in_force": 2}, {"time_in_force": 99}, {"order_type": 1, "time_in_force": 0},
-    {"flags": 2},
+    {"time_in_force": 4}, {"time_in_force": 99}, {"order_type": 1, "time_in_force": 0},
+    {"order_type": 1, "time_in_force": 3}, {"time_in_force": 2}, {"time_in_force": 3},
+    {"time_in_force": 3, "good_till_s": 1}, {"good_till_s": 1}, {"good_till_s": (1 << 32) - 1},
+    {"time_in_force": 3, "good_till_s": (1 << 32) - 1}, {"self_trade": 4}, {"self_trade": 255},
+    {"flags": 2}, {"flags": 6}, {"flags": 8}, {"flags": 4}, {"flags": 4, "instrument": 0},
+    {"flags": 3, "time_in_force": 2}, {"flags": 7}, {"flags": 3, "time_in_force": 1},
     {"flags": 1, "time_in_force": 1}, {"flags": 255}, {"price_ticks": 0, "order_type": 0},
     {"price_ticks": PRICE_TICKS_MAX + 1}, {"price_ticks": U64_MAX}, {"size_lots": 0},
     {"size_lots": SIZE_LOTS_MAX + 1}, {"size_lots": U64_MAX},
@@ -53,9 +57,17 @@ _SET_KEY: list[dict[str, Any]] = [
     {"slot": 0}, {"slot": 4}, {"slot": 255}, {"scope": 16}, {"scope": 32}, {"scope": 255},
     {"key_address": bytes(20)},
 ]  # fmt: skip
+_REPLACE: list[dict[str, Any]] = [
+    {name: x for name, x in wrong.items() if name not in ("instrument", "side")} for wrong in _PLACE
+]
 _CANCEL: list[dict[str, Any]] = [
     {"order_id": 0}, {"order_id": 40}, {"order_id": 1 << 32 | 40}, {"order_id": U64_MAX},
     {"order_id": 1 << 32 | 5}, {"order_id": 0xFFFF_FFFF},
+]  # fmt: skip
+_AMEND: list[dict[str, Any]] = [
+    {"price_ticks": 0}, {"price_ticks": PRICE_TICKS_MAX + 1}, {"price_ticks": U64_MAX},
+    {"size_lots": 0}, {"size_lots": SIZE_LOTS_MAX}, {"size_lots": SIZE_LOTS_MAX + 1},
+    {"size_lots": U64_MAX}, {"price_ticks": PRICE_TICKS_MAX, "size_lots": SIZE_LOTS_MAX},
 ]  # fmt: skip
 _WRONG: dict[Kind, list[dict[str, Any]]] = {
     Kind.PLACE: _PLACE,
@@ -63,6 +75,9 @@ _WRONG: dict[Kind, list[dict[str, Any]]] = {
     Kind.SET_KEY: _SET_KEY,
     Kind.CANCEL: _CANCEL,
     Kind.CANCEL_ALL: [{"instrument": 4}, {"instrument": 0xFFFE}, {"instrument": 3}],
+    Kind.CANCEL_LABEL: [{"instrument": 4}, {"instrument": 0xFFFE}, {"instrument": 3}],
+    Kind.AMEND: _CANCEL + _AMEND,
+    Kind.REPLACE: _CANCEL + _REPLACE,
 }
 _LIST_ASSET: list[dict[str, Any]] = [
     {"asset": 3}, {"asset": 0xFFFF}, {"unit_decimals": 9}, {"weight_ppm": 1_000_001},
@@ -128,7 +143,8 @@ def _noise(stream: "Stream", _: State) -> Item:
 def _valid(stream: "Stream", state: State) -> Item:
     if len(state.accounts) < 2:
         return stream.tick(state)
-    makers = (stream.place, stream.cancel, stream.withdraw, stream.set_key, stream.prices)
+    makers = (stream.place, stream.cancel, stream.cancel_label, stream.amend, stream.replace,
+              stream.withdraw, stream.set_key, stream.prices)  # fmt: skip
     return stream.rng.choice(makers)(state)
 
 
@@ -180,14 +196,21 @@ def _overrides(stream: "Stream", *choices: list[dict[str, Any]]) -> dict[str, An
 def _wrong_action(stream: "Stream", state: State) -> Item:
     """A signed action with wrong fields, signed by the right key."""
     rng = stream.rng
-    kind = rng.choices(list(_WRONG), (60, 12, 8, 10, 5))[0]
+    kind = rng.choices(list(_WRONG), (60, 12, 8, 10, 5, 5, 14, 25))[0]
     account = stream.account(state)
+    old = Order(0, 0, 0, 1, 0, 1, 1, 1, 1, 0)
+    if kind in (Kind.AMEND, Kind.REPLACE) and state.orders:
+        old = rng.choice(list(state.orders.values()))
+        account = state.accounts[old.account]
     base: dict[Kind, dict[str, Any]] = {
         Kind.PLACE: stream.trader.order(state, account, "trade"),
         Kind.WITHDRAW: {"asset": 0, "amount_units": 1, "recipient": account.owner},
         Kind.SET_KEY: {"slot": 1, "key_address": b"\x55" * 20, "scope": 1, "key_expires_at_ms": 0},
         Kind.CANCEL: {"order_id": 0},
         Kind.CANCEL_ALL: {"instrument": 0xFFFF},
+        Kind.CANCEL_LABEL: {"instrument": 0xFFFF, "client_id": 0},
+        Kind.AMEND: stream.trader.amended(state, old),
+        Kind.REPLACE: stream.trader.replacement(state, old, account),
     }
     of_kind = _WRONG[kind]
     wrong = _overrides(stream, of_kind, of_kind, of_kind, _ANY_ACTION)

@@ -10,6 +10,7 @@ from tests.differential.coverage_leaving import (
     band_ticks,
     leaving_branches,
 )
+from tests.differential.coverage_orders import ORDER_BRANCHES, SeenOrders, order_branches
 from tests.differential.wire import Item
 
 from provenue.spec.constants import (
@@ -30,6 +31,9 @@ __all__ = ["BOUNCE_ONLY", "BRANCHES", "Coverage", "Seen"]
 
 _SIDE_AT = 36  # in a PLACE
 _FORCED_AMOUNT = slice(24, 32)  # in a FORCED_WITHDRAW
+_SESSION_KINDS = (
+    "PLACE", "AMEND", "REPLACE", "CANCEL", "CANCEL_LABEL", "CANCEL_ALL", "WITHDRAW",
+)  # fmt: skip
 _CODE_NAMES = {int(code): code.name for code in Code}
 
 # Codes that never answer a message: they are the reasons of a bounced deposit (chapter 3.4).
@@ -49,6 +53,7 @@ BRANCHES = (
     "spot bid refused at the touch", "sale at the bankruptcy price", "penalty of a takeover",
     "fees cover a shortfall", "bad debt beyond the fees", "fees left after a shortfall",
     "funding stands still", "first order on stale collateral", *LEAVING_BRANCHES,
+    *ORDER_BRANCHES,
 )  # fmt: skip
 
 
@@ -63,6 +68,7 @@ class Seen:
     fees: int
     funding: tuple[tuple[int, int, int], ...]
     leaving: SeenLeaving
+    orders: SeenOrders
 
     @classmethod
     def of(cls, state: State) -> "Seen":
@@ -76,6 +82,7 @@ class Seen:
             state.assets[QUOTE].fees_units,
             tuple((x.premium_ppm, x.funding_index, x.funding_time_ms) for x in state.instruments),
             SeenLeaving.of(state),
+            SeenOrders.of(state),
         )
 
 
@@ -106,6 +113,7 @@ class Coverage:
         self._message_branches(before, item, kind, code, events, after)
         self._event_branches(before, events, after)
         self.branches.update(leaving_branches(before.leaving, item, kind, code, events, after))
+        self.branches.update(order_branches(before.orders, item, kind, code, events, after))
 
     def merge(self, other: "Coverage") -> None:
         """The sum of two streams."""
@@ -169,7 +177,7 @@ class Coverage:
             hit(["sweep continued"])
         if before.sweep_remaining and kind in ("PRICES", "TICK"):
             hit(["sweep restarted under way"] * bool(after.sweep_remaining or events))
-        if kind in ("PLACE", "CANCEL", "CANCEL_ALL", "WITHDRAW"):
+        if kind in _SESSION_KINDS:
             hit(["session key acts"] * (item.message[17] != 0))
         if kind in ("WITHDRAW", "FORCED_WITHDRAW"):
             held = {account for account, _ in before.sizes}
@@ -189,8 +197,8 @@ class Coverage:
             elif event.kind == EventKind.DEPOSIT_BOUNCED:
                 hit(["bounced and issued"])
             elif event.kind == EventKind.ORDER_ACCEPTED:
-                hit(["market order"] * bool(event.reason & 32))
-                hit(["immediate order"] * bool(event.reason & 16))
+                hit(["market order"] * bool(event.reason & 1 << 7))
+                hit(["immediate order"] * (event.reason >> 3 & 3 == 1))
                 hit(["post-only order"] * bool(event.reason & OrderFlag.POST_ONLY))
             elif event.kind == EventKind.FUNDING_PAID:
                 hit(["funding paid" if event.value > 0 else "funding received"])

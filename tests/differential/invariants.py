@@ -7,6 +7,7 @@ place. The margins of P6 are not in a dump: `check_nobody_unsafe` is over the sp
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from provenue.spec.constants import REDUCE_ONLY_MAX, OrderFlag, Side, TimeInForce
 from provenue.spec.margin import is_unsafe
 from provenue.spec.state import HOUSE, State
 
@@ -50,7 +51,7 @@ class Ledger:
 
     def balances(self, asset: int) -> list[int]:
         """Of every account, the house first."""
-        return [int(account[6 + asset]) for account in self.accounts]
+        return [int(account[7 + asset]) for account in self.accounts]
 
     @property
     def has_pending_taker(self) -> bool:
@@ -98,19 +99,51 @@ def check_book(ledger: Ledger) -> None:
 
 
 def check_open_sums(ledger: Ledger) -> None:
-    """Open sums of each row are the sums over the account's live orders."""
-    sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for _, account, instrument, side, price, _, remaining, *_ in ledger.orders.values():
+    """Open sums of each row are those of the account's live orders that are not reduce-only."""
+    sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+    for order in ledger.orders.values():
+        account, instrument, side, price, _, remaining = order[1:7]
+        if order[8] & OrderFlag.REDUCE_ONLY:
+            sums[account, instrument][4] += 1
+            continue
         fields = ledger.instruments[instrument]
         quote_per_tick_lot = int(fields[4]) // int(fields[5])
         sums[account, instrument][side] += remaining
         sums[account, instrument][2 + side] += remaining * price * quote_per_tick_lot
-    found = {(row[0], row[1]): row[5:9] for row in ledger.rows}
+    found = {(row[0], row[1]): row[5:] for row in ledger.rows}
     for key, row in found.items():
-        assert row == sums.get(key, [0, 0, 0, 0]), f"open sums of {key}: {row}, orders {sums[key]}"
+        want = sums.get(key, [0] * 5)
+        assert row == want, f"open sums of {key}: {row}, orders {want}"
     assert set(sums) <= set(found), f"rows: expected one for each of {sorted(set(sums))}"
     for row in ledger.rows:
         assert any(row[2:4]) or any(row[5:]), f"row {row[:2]} is all zero and not freed"
+
+
+def check_reduce_only(ledger: Ledger) -> None:
+    """Each against the position and not above it; not too many."""
+    rows = {(row[0], row[1]): row for row in ledger.rows}
+    for id_, account, instrument, side, _, _, remaining, _, bits, *_ in ledger.orders.values():
+        if bits & OrderFlag.REDUCE_ONLY:
+            size = rows[account, instrument][2]
+            most = size if side == Side.SELL else -size
+            assert remaining <= most, f"reduce-only order {id_}: {remaining} above {most}"
+    for row in ledger.rows:
+        assert row[9] <= REDUCE_ONLY_MAX, f"row {row[:2]}: {row[9]} reduce-only orders"
+
+
+def check_expiry(ledger: Ledger) -> None:
+    """4.6: `next_expiry_s` is at most the smallest good-till-time, and 0 without orders."""
+    soonest: dict[int, int] = {}
+    for id_, account, *_, bits, _, good_till_s in ledger.orders.values():
+        is_good_till_time = bits >> 3 & 3 == TimeInForce.GOOD_TILL_TIME
+        assert is_good_till_time == (good_till_s != 0), f"order {id_}: good till {good_till_s}"
+        if is_good_till_time:
+            soonest[account] = min(soonest.get(account, good_till_s), good_till_s)
+    for fields in ledger.accounts:
+        index, has_orders, next_s = int(fields[0]), fields[4] != "0", int(fields[6])
+        assert has_orders or next_s == 0, f"account {index}: next expiry {next_s} without orders"
+        if index in soonest:
+            assert 0 < next_s <= soonest[index], f"account {index}: next expiry {next_s}"
 
 
 def check_balances(ledger: Ledger, assets_max: int) -> None:
@@ -124,7 +157,7 @@ def check_balances(ledger: Ledger, assets_max: int) -> None:
             reserve[row[0], base] += row[6] * units_per_lot
     for account in ledger.accounts:
         for asset in range(1, assets_max):
-            have, need = int(account[6 + asset]), reserve[int(account[0]), asset]
+            have, need = int(account[7 + asset]), reserve[int(account[0]), asset]
             assert have >= need, f"account {account[0]} asset {asset}: {have} below reserve {need}"
 
 
@@ -134,7 +167,7 @@ def check_lists(ledger: Ledger, assets_max: int) -> None:
     for id_, order in ledger.orders.items():
         of_account[order[1]].add(id_)
     for account in ledger.accounts:
-        ids = [int(x) for x in account[6 + assets_max :]]
+        ids = [int(x) for x in account[7 + assets_max :]]
         assert len(ids) == len(set(ids)) == int(account[4])
         assert set(ids) == of_account[int(account[0])], f"account {account[0]}: orders {ids}"
 
@@ -145,12 +178,29 @@ def check_dump(text: str, assets_max: int) -> None:
     check_conservation(ledger, assets_max)
     check_book(ledger)
     check_open_sums(ledger)
+    check_reduce_only(ledger)
+    check_expiry(ledger)
     check_balances(ledger, assets_max)
     check_lists(ledger, assets_max)
 
 
+def _check_orders(state: State) -> None:
+    """4.6: reduce-only orders fit their position, and no expiry is forgotten."""
+    for order in state.orders.values():
+        account = state.accounts[order.account]
+        if order.is_reduce_only:
+            most = account.rows[order.instrument].reducible_lots(order.side)
+            assert order.remaining_lots <= most, f"reduce-only order {order.id} above {most} lots"
+        if order.good_till_s:
+            next_s = account.next_expiry_s
+            assert 0 < next_s <= order.good_till_s, f"order {order.id}: next expiry {next_s}"
+    for account in state.accounts:
+        assert account.orders or account.next_expiry_s == 0, f"account {account.index}: expiry"
+
+
 def check_state(state: State) -> None:
-    """P5 and who leaves, over the state itself: cheap enough for every message."""
+    """P5, who leaves, 4.6, over the state itself: cheap enough for every message."""
+    _check_orders(state)
     for index, asset in enumerate(state.assets):
         total = sum(account.balances[index] for account in state.accounts)
         total += asset.issued_units + asset.fees_units

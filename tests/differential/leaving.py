@@ -77,7 +77,11 @@ def leave(stream: "Stream", state: State) -> Item:
 def _order_of(stream: "Stream", account: Account) -> Make:
     def make(state: State) -> Item:
         now = state.accounts[account.index]
-        return stream.signed(state, Kind.PLACE, now, key=0, **stream.trader.taker(state, now))
+        fields = stream.trader.taker(state, now)
+        kind = stream.rng.choice((Kind.PLACE, Kind.AMEND, Kind.REPLACE))
+        if kind != Kind.PLACE:
+            fields["order_id"] = now.orders[0].id if now.orders else 1 << 32
+        return stream.signed(state, kind, now, key=0, **fields)
 
     return make
 

@@ -14,13 +14,16 @@ from provenue.spec.constants import (
     Side,
 )
 from provenue.spec.margin import equity, place_margin_ok
-from provenue.spec.state import Account, Instrument, State
+from provenue.spec.state import Account, Instrument, Order, State
 
 __all__ = ["Trader"]
 
 GRID = 300  # passive prices stand on multiples of 1/300 of the feed's first price
 LIMIT, MARKET = 0, 1
-GTC, IOC = 0, 1
+GTC, IOC, FOK, GTT = 0, 1, 2, 3
+POST_ONLY, SLIDE, REDUCE_ONLY = 1, 2, 4
+U32_MAX = (1 << 32) - 1
+LABELS = (0, 1, 7, (1 << 64) - 1)
 
 
 def _depth(state: State, instrument: int, side: int) -> int:
@@ -54,9 +57,15 @@ class Trader:
             mark = max(1, state.mark(instrument))
             largest = POSITION_NOTIONAL_MAX * instrument.lots_per_base // mark
             size, price = largest + rng.randrange(2), 1
-        flags = int(rng.random() < 0.25)
-        immediate = IOC if not flags and rng.random() < 0.08 else GTC
-        return self._fields(index, side, LIMIT, immediate, flags, price, size)
+        post = rng.choice((POST_ONLY, POST_ONLY, POST_ONLY | SLIDE))
+        flags = post if rng.random() < 0.3 else 0
+        immediate = rng.choice((IOC, FOK)) if not flags and rng.random() < 0.1 else GTC
+        row = account.rows.get(index)
+        if row is not None and row.reducible_lots(side) and rng.random() < 0.3:
+            flags |= REDUCE_ONLY
+            size = row.reducible_lots(side) * rng.choice((1, 1, 2)) // rng.choice((1, 1, 3))
+        fields = self._fields(index, side, LIMIT, immediate, flags, price, size)
+        return self._varied(state, fields, account)
 
     def taker(self, state: State, account: Account) -> dict[str, Any]:
         """Through the best few makers of a side, closing an open position more often than not."""
@@ -76,15 +85,84 @@ class Trader:
         prices = sorted(levels, reverse=side == Side.SELL)[: rng.randint(1, 5)]
         if not prices:
             fields = self.order(state, account, "trade")
-            return fields | {"order_type": MARKET, "time_in_force": IOC, "flags": 0}
+            market = {"order_type": MARKET, "time_in_force": rng.choice((IOC, FOK)), "flags": 0}
+            return fields | market | {"good_till_s": 0}
         size = sum(order.remaining_lots for price in prices for order in levels[price])
         size = max(1, size + rng.choice((0, 0, -1, 1, size // 3)))
         if roll < 0.4 and held and rng.random() < 0.5:
             size = abs(account.rows[index].size_lots) * rng.choice((1, 1, 2)) or 1
+        row = account.rows.get(index)
+        closes = row is not None and row.reducible_lots(side) > 0
+        flags = REDUCE_ONLY if closes and rng.random() < 0.4 else 0
         if rng.random() < 0.4:
             bound = rng.choice((0, 0, prices[-1]))
-            return self._fields(index, side, MARKET, IOC, 0, bound, size)
-        return self._fields(index, side, LIMIT, rng.choice((GTC, IOC)), 0, prices[-1], size)
+            fields = self._fields(index, side, MARKET, rng.choice((IOC, FOK)), flags, bound, size)
+        else:
+            immediate = rng.choice((GTC, GTC, IOC, FOK))
+            fields = self._fields(index, side, LIMIT, immediate, flags, prices[-1], size)
+        return self._varied(state, fields, account)
+
+    def _varied(self, state: State, fields: dict[str, Any], account: Account) -> dict[str, Any]:
+        """A mode against self-trades, a label that others share, perhaps an end."""
+        rng = self.rng
+        if rng.random() < 0.7:
+            fields["client_id"] = rng.choice((*LABELS, account.index))
+        fields["self_trade"] = rng.choice((0, 0, 1, 2, 3))
+        if fields["time_in_force"] == GTC and rng.random() < 0.2:
+            fields |= {"time_in_force": GTT, "good_till_s": self.soon_s(state)}
+        return fields
+
+    def soon_s(self, state: State) -> int:
+        """A good-till-time some seconds ahead, seldom one that is just behind."""
+        ahead_s = self.rng.choice((0, 1, 1, 2, 5, 20, 120, 3_600))
+        return min(state.now_ms // 1_000 + ahead_s, U32_MAX)
+
+    def amended(self, state: State, order: Order) -> dict[str, Any]:
+        """Less, more, elsewhere, through the book; seldom nonsense."""
+        rng = self.rng
+        filled = order.size_lots - order.remaining_lots
+        price, size = order.price_ticks, order.size_lots
+        roll = rng.random()
+        if roll < 0.35:
+            size = filled + rng.randint(1, order.remaining_lots)
+        elif roll < 0.5:
+            size += rng.choice((1, order.remaining_lots, 10 * size, 1 << 32))
+        if roll > 0.4:
+            price = self._elsewhere(state, order)
+        roll = rng.random()
+        if roll < 0.05:
+            size = rng.choice((0, filled, filled + 1))
+        elif roll < 0.08:
+            price, size = 1, SIZE_LOTS_MAX
+        return {"order_id": order.id, "price_ticks": min(max(0, price), 1 << 30), "size_lots": size}
+
+    def _elsewhere(self, state: State, order: Order) -> int:
+        """Some ticks on, at the touch, or beyond the best few of the other side."""
+        rng = self.rng
+        against = sorted(state.books[order.instrument][1 - order.side])
+        if order.side == Side.SELL:
+            against.reverse()
+        if against and rng.random() < 0.5:
+            return against[min(rng.randrange(4), len(against) - 1)] + rng.choice((0, 0, 1, -1))
+        step = max(1, order.price_ticks // GRID)
+        return order.price_ticks + step * rng.randint(-3, 3)
+
+    def replacement(self, state: State, order: Order, account: Account) -> dict[str, Any]:
+        """Another order for this one; mostly in the same place."""
+        rng = self.rng
+        fields = self.amended(state, order)
+        flags = rng.choice((0, 0, POST_ONLY, POST_ONLY | SLIDE))
+        row = account.rows.get(order.instrument)
+        reduces = row is not None and row.reducible_lots(order.side) > 0
+        if rng.random() < (0.4 if reduces else 0.04):
+            flags |= REDUCE_ONLY
+        kind, in_force = LIMIT, GTC
+        if not flags & POST_ONLY:
+            kind = rng.choice((LIMIT, LIMIT, LIMIT, MARKET))
+            in_force = rng.choice((IOC, FOK)) if kind == MARKET else rng.choice((GTC, IOC, FOK))
+        fields |= {"order_type": kind, "time_in_force": in_force, "flags": flags,
+                   "client_id": order.client_id, "good_till_s": 0}  # fmt: skip
+        return self._varied(state, fields, account)
 
     def _instrument(self, state: State, account: Account) -> tuple[int, Instrument]:
         listed = [i for i, x in enumerate(state.instruments) if x.listed] or [0]
@@ -148,4 +226,6 @@ class Trader:
             "price_ticks": min(max(low, price), PRICE_TICKS_MAX),
             "size_lots": min(max(1, size), SIZE_LOTS_MAX),
             "client_id": (size * 0x9E3779B97F4A7C15 + price) & ((1 << 64) - 1),
+            "self_trade": 0,
+            "good_till_s": 0,
         }

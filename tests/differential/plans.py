@@ -36,7 +36,8 @@ GTC, IOC = 0, 1
 def _limit(index: int, side: int, price: int, size: int, immediate: int = GTC) -> dict[str, Any]:
     return {
         "instrument": index, "side": side, "order_type": 0, "time_in_force": immediate, "flags": 0,
-        "price_ticks": price, "size_lots": min(max(1, size), SIZE_LOTS_MAX), "client_id": size,
+        "self_trade": 0, "price_ticks": price, "size_lots": min(max(1, size), SIZE_LOTS_MAX),
+        "client_id": size, "good_till_s": 0,
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.differential import bad, leaving, plans
+from tests.differential import bad, leaving, order_plans, plans
 from tests.differential.market import Market
 from tests.differential.orders import Trader
 from tests.differential.phases import CHANCES, PHASES
@@ -40,7 +40,7 @@ PRICE_SIGNERS = make_signers("price", 8)
 STRANGER = make_signers("stranger", 1)[0]
 
 Make = Callable[[State], Item]
-PLANS = plans.PLANS | leaving.LEAVING
+PLANS = plans.PLANS | leaving.LEAVING | order_plans.ORDER_PLANS
 
 
 class Stream:
@@ -343,6 +343,39 @@ class Stream:
         """Of one instrument or of all."""
         instrument = self.rng.choice((NONE_U16, 0, 1, 2))
         return self.signed(state, Kind.CANCEL_ALL, self.account(state), instrument=instrument)
+
+    def cancel_label(self, state: State) -> Item:
+        """Of one instrument or of all, mostly a label that an order has."""
+        account = max(self.some(state, 3), key=lambda a: len(a.orders))
+        label, instrument = 5, self.rng.choice((NONE_U16, 0, 1))
+        if account.orders and self.rng.random() < 0.9:
+            order = self.rng.choice(account.orders)
+            label, instrument = order.client_id, self.rng.choice((NONE_U16, order.instrument))
+        return self.signed(
+            state, Kind.CANCEL_LABEL, account, instrument=instrument, client_id=label
+        )
+
+    def amend(self, state: State) -> Item:
+        """A resting order of somebody."""
+        orders = list(state.orders.values())
+        if not orders:
+            return self.place(state)
+        order = self.rng.choice(orders)
+        fields = self.trader.amended(state, order)
+        return self.signed(state, Kind.AMEND, state.accounts[order.account], **fields)
+
+    def replace(self, state: State) -> Item:
+        """The same by another order."""
+        orders = list(state.orders.values())
+        if not orders:
+            return self.place(state)
+        order = self.rng.choice(orders)
+        busiest = max(state.accounts, key=lambda account: len(account.orders))
+        if self.rng.random() < 0.3:
+            order = self.rng.choice(busiest.orders)
+        account = state.accounts[order.account]
+        fields = self.trader.replacement(state, order, account)
+        return self.signed(state, Kind.REPLACE, account, **fields)
 
     def withdraw(self, state: State) -> Item:
         """All of a balance, a part, or one unit too much."""

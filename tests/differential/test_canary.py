@@ -5,22 +5,29 @@ then fail. (A generator that cannot see these would not see them in the engine e
 """
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.differential.compare import Difference, MakeEngine, run
 
 from provenue.spec import (
+    amending,
     authorisation,
     clearing,
+    conditions,
     custody,
     leaving,
     margin,
+    matching,
     prices,
+    program,
     sweep,
     trading,
 )
-from provenue.spec.constants import FillFlag, Side
+from provenue.spec.conditions import cancel_expired, reduce_order
+from provenue.spec.constants import CancelReason, FillFlag, Side
 from provenue.spec.margin import equity, initial_margin, prices_fresh, reserved
 from provenue.spec.state import QUOTE, Account, Instrument, Order, Scan, State
 from provenue.spec.trading import band_limit
@@ -29,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 cover_shortfall = vars(sweep)["_cover_shortfall"]
 scan_part = vars(leaving)["_scan_part"]
+would_cross = vars(trading)["_would_cross"]
 SEEDS, MESSAGES = range(100, 104), 4_000
 
 
@@ -83,6 +91,25 @@ def _scan_without_ties(state: State, scan: Scan) -> None:
     scan.ranks.sort(key=lambda rank: (-rank[0], -rank[1]))
 
 
+@contextmanager
+def _not_undone(_: State) -> Iterator[None]:
+    yield
+
+
+def _expired_and_on(state: State, account: Account) -> bool:
+    cancel_expired(state, account)
+    return False
+
+
+def _reduced_without_size(state: State, order: Order, lots: int, reason: CancelReason) -> None:
+    reduce_order(state, order, lots, reason)
+    order.size_lots += lots
+
+
+def _only_through(state: State, ticket: trading.Ticket, limit: int) -> bool:
+    return would_cross(state, ticket, limit + (1 if ticket.side == Side.SELL else -1))
+
+
 def _run_all(make_engine: MakeEngine) -> None:
     for seed in SEEDS:
         run(seed, MESSAGES, make_engine)
@@ -96,9 +123,9 @@ def _run_all(make_engine: MakeEngine) -> None:
         pytest.param(clearing, "trunc_div", _floor, id="funding index rounded down"),
         pytest.param(trading, "ceil_div", _floor, id="market sells rounded down"),
         pytest.param(prices, "trunc_div", _floor, id="premium rounded down"),
-        pytest.param(trading, "_may_make", lambda *_: True, id="makers never checked"),
-        pytest.param(trading, "_may_make", _makers_as_they_stand, id="makers before the fill"),
-        pytest.param(trading, "loss_against_mark", lambda *_: 0, id="makers lose nothing"),
+        pytest.param(matching, "_may_make", lambda *_: True, id="makers never checked"),
+        pytest.param(matching, "_may_make", _makers_as_they_stand, id="makers before the fill"),
+        pytest.param(matching, "loss_against_mark", lambda *_: 0, id="makers lose nothing"),
         pytest.param(margin, "loss_against_mark", lambda *_: 0, id="orders lose nothing"),
         pytest.param(trading, "_can_deliver", lambda *_: True, id="spot on credit"),
         pytest.param(trading, "prices_fresh", _placed_on_stale_collateral, id="stale collateral"),
@@ -121,12 +148,23 @@ def _run_all(make_engine: MakeEngine) -> None:
         pytest.param(leaving, "largest_position", _last_position, id="another one closed first"),
         pytest.param(leaving, "_scan_part", _scan_without_ties, id="of equals the higher account"),
         pytest.param(
-            trading, "_FEE_TO_HOUSE", (FillFlag.LIQUIDATION,), id="the leaver's fee to the fees"
+            matching, "_FEE_TO_HOUSE", (FillFlag.LIQUIDATION,), id="the leaver's fee to the fees"
         ),
         pytest.param(sweep, "drop_scan", lambda _: None, id="a scan that outlives the cursor"),
         pytest.param(custody, "_cut", _cut_to_the_balance, id="exits that margin voids"),
         pytest.param(custody, "_held_and_missing", _all_is_missing, id="debt that fees could pay"),
         pytest.param(custody, "venue_abandoned", lambda _: False, id="first come, first paid"),
+        pytest.param(program, "undone_by_a_reject", _not_undone, id="rejects that leave effects"),
+        pytest.param(matching, "has_expired", lambda *_: False, id="expired makers filled"),
+        pytest.param(amending, "has_expired", lambda *_: False, id="expired orders amended"),
+        pytest.param(sweep, "cancel_expired", _expired_and_on, id="the part goes on"),
+        pytest.param(matching, "cut_reduce_only", lambda *_: None, id="fills cut nothing"),
+        pytest.param(leaving, "cut_reduce_only", lambda *_: None, id="deleveraging cuts nothing"),
+        pytest.param(conditions, "reduce_order", _reduced_without_size, id="the size stays"),
+        pytest.param(trading, "REDUCE_ONLY_MAX", 7, id="one reduce-only order more"),
+        pytest.param(trading, "_slid", lambda _, t: t.price_ticks, id="post-only never slides"),
+        pytest.param(trading, "_would_cross", _only_through, id="the touch does not cross"),
+        pytest.param(amending, "leave_row", lambda *_: None, id="the old lots still count"),
     ],
 )
 def test_a_planted_mistake_is_found(

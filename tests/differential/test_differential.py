@@ -67,7 +67,7 @@ def test_engine_and_specification_agree_on_a_larger_preset(seed: int) -> None:
 @pytest.mark.slow
 def test_streams_reach_every_kind_code_event_reason_and_branch() -> None:
     coverage = Coverage()
-    for seed in range(1, 5):
+    for seed in range(1, 9):
         coverage.merge(run(seed, 5_000, None).coverage)
     report = coverage.report()
     answers = {code for _, code in coverage.codes}
@@ -162,10 +162,12 @@ def test_a_single_difference_is_found_and_minimised(what: str, lie: Lie) -> None
 @pytest.mark.parametrize(
     ("line", "change", "names"),
     [
-        ("U", lambda f: [*f[:6], str(int(f[6]) + 1), *f[7:]], "P5"),
+        ("U", lambda f: [*f[:7], str(int(f[7]) + 1), *f[8:]], "P5"),
+        ("U", lambda f: [*f[:6], str(int(f[6]) + (1 << 32)), *f[7:]], "expiry"),
         ("R", lambda f: [*f[:2], str(int(f[2]) + 1), *f[3:]], "P5"),
         ("O", lambda f: [*f[:6], "0", *f[7:]], "P7"),
         ("R", lambda f: [*f[:5], str(int(f[5]) + 1), *f[6:]], "open sums"),
+        ("R", lambda f: [*f[:9], str(int(f[9]) + 1)], "open sums"),
     ],
 )
 def test_a_broken_dump_breaks_an_invariant(

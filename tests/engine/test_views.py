@@ -99,7 +99,8 @@ def test_views_are_what_the_dump_of_the_specification_says(seed: int) -> None:
         assert engine.withdrawal_root.hex() == head[10]
         assert engine.domain_separator.hex() == head[11]
         seen |= {line[0] for line in step.dump.splitlines()}
-    assert seen == set("GQSFPAIBOUKR")  # nothing was compared with nothing
+    # Nothing was compared with nothing; a scan (X), if there was one, is in no view.
+    assert seen - {"X"} == set("GQSFPAIBOUKR")
 
 
 def test_margins_are_those_of_the_specification(seed: int) -> None:

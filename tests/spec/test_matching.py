@@ -1,21 +1,16 @@
 """Matching: the recurring bugs of matching engines, each as a behaviour, on both engines."""
 
 import pytest
-from tests.spec.venue import BUY, IOC, MARK, SELL, Trader, Venue, kinds
+from tests.spec.venue import BUY, IOC, MARK, SELL, Trader, Venue, fills, kinds
 
 from provenue.spec.constants import CancelReason, Code, EventKind, Kind
-from provenue.spec.events import Event
-
-
-def _fills(events: list[Event]) -> list[tuple[int, int]]:
-    return [(event.price, event.size) for event in events if event.kind == EventKind.FILL]
 
 
 def test_a_trade_prints_at_the_makers_price(venue: Venue) -> None:
     maker, taker = venue.trader(), venue.trader()
     maker.order(SELL, 99, 5)
     _, events = taker.place(BUY, 105, 5)
-    assert _fills(events) == [(99, 5)]
+    assert fills(events) == [(99, 5)]
 
 
 def test_fifo_survives_cancel_and_fill(venue: Venue) -> None:
@@ -37,7 +32,7 @@ def test_a_partially_filled_maker_keeps_its_place(venue: Venue) -> None:
     taker.order(BUY, MARK, 2)
     assert venue.queue(SELL, MARK) == [(a, 3), (b, 5)]
     _, events = taker.place(BUY, MARK, 4)
-    assert _fills(events) == [(MARK, 3), (MARK, 1)]
+    assert fills(events) == [(MARK, 3), (MARK, 1)]
     assert venue.queue(SELL, MARK) == [(b, 4)]
 
 
@@ -67,7 +62,7 @@ def test_a_sweep_respects_its_limit_beyond_the_first_level(venue: Venue) -> None
     for price in (100, 101, 102):
         maker.order(SELL, price, 1)
     _, events = taker.place(BUY, 101, 10)
-    assert _fills(events) == [(100, 1), (101, 1)]
+    assert fills(events) == [(100, 1), (101, 1)]
     assert (venue.best(BUY), venue.best(SELL)) == (101, 102)
 
 
@@ -84,7 +79,7 @@ def test_no_trade_has_no_quantity(venue: Venue) -> None:
     assert maker.place(SELL, MARK, 0)[0] == Code.BAD_SIZE
     maker.order(SELL, MARK, 1)
     _, events = taker.place(BUY, MARK, 1, time_in_force=IOC)
-    assert all(size > 0 for _, size in _fills(events))
+    assert all(size > 0 for _, size in fills(events))
     _, events = taker.place(BUY, MARK, 1, time_in_force=IOC)
     assert kinds(events) == ["ORDER_ACCEPTED", "ORDER_CANCELLED"]
 
@@ -162,7 +157,7 @@ def test_a_market_order_stops_at_its_band(venue: Venue, side: int) -> None:
     maker.order(1 - side, outside, 1)
     _, events = taker.place(side, 0, 5, order_type=1, time_in_force=IOC)
     assert events[0].price == inside
-    assert _fills(events) == [(inside, 1)]
+    assert fills(events) == [(inside, 1)]
     assert events[-1].reason == CancelReason.IMMEDIATE_REMAINDER
 
 

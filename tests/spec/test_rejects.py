@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from tests.differential.wire import encode, make_signers
-from tests.spec.venue import BUY, COIN, MARK, PERPETUAL, SELL, SPOT, USDC, Venue
+from tests.spec.venue import BUY, COIN, MARK, PERPETUAL, SELL, SPOT, START_S, USDC, Venue
 
 from provenue.spec.constants import MESSAGES, Code, Kind
 
+U32_MAX = (1 << 32) - 1
 STRANGER = make_signers("stranger", 1)[0]
 
 # --- framing (2.2) -------------------------------------------------------------------------------
@@ -17,7 +18,7 @@ STRANGER = make_signers("stranger", 1)[0]
     ("message", "from_inbox", "code"),
     [
         (b"", False, "EMPTY_MESSAGE"), (b"", True, "EMPTY_MESSAGE"),
-        (b"\x00", False, "UNKNOWN_KIND"), (b"\x06" + bytes(128), True, "UNKNOWN_KIND"),
+        (b"\x00", False, "UNKNOWN_KIND"), (b"\x09" + bytes(128), True, "UNKNOWN_KIND"),
         (b"\xff", True, "UNKNOWN_KIND"),
         (b"\x12", True, "WRONG_SOURCE"), (b"\x80", False, "WRONG_SOURCE"),
         (b"\x01" + bytes(500), True, "WRONG_SOURCE"),
@@ -62,8 +63,10 @@ _PLACE_STEPS: list[tuple[str, dict[str, Any]]] = [
     ("NOTIONAL_TOO_LARGE", {"size_lots": 4_294_967_295, "price_ticks": 1 << 29}),
     ("BAD_SIZE", {"size_lots": 0}),
     ("BAD_PRICE", {"price_ticks": 1 << 30}),
+    ("BAD_SELF_TRADE", {"self_trade": 4}),
     ("BAD_FLAGS", {"flags": 2}),
-    ("BAD_TIME_IN_FORCE", {"time_in_force": 2}),
+    ("BAD_GOOD_TILL", {"good_till_s": 1}),
+    ("BAD_TIME_IN_FORCE", {"time_in_force": 4}),
     ("BAD_ORDER_TYPE", {"order_type": 2}),
     ("BAD_SIDE", {"side": 2}),
     ("INSTRUMENT_UNKNOWN", {"instrument": 3}),
@@ -109,6 +112,151 @@ def test_place_field_by_field(venue: Venue, fields: dict[str, Any], code: str) -
     assert trader.place(side, price, fields.pop("size_lots", 1), **fields)[0].name == code
 
 
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"time_in_force": 4}, "BAD_TIME_IN_FORCE"),
+        ({"time_in_force": 3, "order_type": 1, "good_till_s": U32_MAX}, "BAD_TIME_IN_FORCE"),
+        ({"time_in_force": 2, "order_type": 1}, "OK"), ({"time_in_force": 3}, "BAD_GOOD_TILL"),
+        ({"time_in_force": 3, "good_till_s": START_S}, "BAD_GOOD_TILL"),
+        ({"time_in_force": 3, "good_till_s": START_S + 1}, "OK"),
+        ({"good_till_s": U32_MAX}, "BAD_GOOD_TILL"), ({"flags": 8}, "BAD_FLAGS"),
+        ({"flags": 2}, "BAD_FLAGS"), ({"flags": 6}, "BAD_FLAGS"),
+        ({"flags": 3, "time_in_force": 1}, "BAD_FLAGS"),
+        ({"flags": 1, "time_in_force": 2}, "BAD_FLAGS"),
+        ({"flags": 3, "time_in_force": 3, "good_till_s": U32_MAX}, "OK"),
+        ({"flags": 4, "instrument": 0}, "BAD_FLAGS"), ({"flags": 4}, "NOTHING_TO_REDUCE"),
+        ({"self_trade": 3}, "OK"), ({"self_trade": 4}, "BAD_SELF_TRADE"),
+        # Of two that are wrong the first check answers.
+        ({"time_in_force": 4, "good_till_s": 1}, "BAD_TIME_IN_FORCE"),
+        ({"good_till_s": 1, "flags": 8}, "BAD_GOOD_TILL"),
+        ({"flags": 2, "self_trade": 4}, "BAD_FLAGS"),
+        ({"self_trade": 4, "price_ticks": 0}, "BAD_SELF_TRADE"),
+        ({"flags": 4, "size_lots": 0}, "BAD_SIZE"),
+        ({"flags": 4, "size_lots": U32_MAX, "price_ticks": 1 << 29}, "NOTHING_TO_REDUCE"),
+        ({"flags": 5, "price_ticks": 101}, "NOTHING_TO_REDUCE"),
+    ],
+)  # fmt: skip
+def test_the_new_fields_of_place(venue: Venue, fields: dict[str, Any], code: str) -> None:
+    trader = venue.trader(coin_units=10**8)
+    if code == "OK" and fields.get("time_in_force") == 2:
+        venue.trader().order(SELL, MARK, 1)
+    base = {"price_ticks": MARK, "size_lots": 1} | fields
+    answer, _ = trader.place(BUY, base.pop("price_ticks"), base.pop("size_lots"), **base)
+    assert answer.name == code
+
+
+def test_a_slide_without_room_comes_before_what_is_to_be_reduced(venue: Venue) -> None:
+    """4.1 step 10: the limit first, then the size, then what both are worth."""
+    venue.trader().order(SELL, 1, 1)
+    trader = venue.trader()
+    assert trader.place(BUY, 9, 1, flags=7)[0] == Code.POST_ONLY_WOULD_CROSS
+    assert trader.place(BUY, 9, 1, flags=4)[0] == Code.NOTHING_TO_REDUCE
+
+
+def test_what_a_reduce_only_order_is_cut_to_is_what_it_is_worth(venue: Venue) -> None:
+    """2^32 - 1 lots at 3,000,000 ticks are above NOTIONAL_MAX; the one lot it can sell is not."""
+    long, short = venue.trader(), venue.trader()
+    short.order(SELL, MARK, 1)
+    long.order(BUY, MARK, 1)
+    assert long.place(SELL, 3_000_000, U32_MAX)[0] == Code.NOTIONAL_TOO_LARGE
+    assert long.place(SELL, 3_000_000, U32_MAX, flags=4)[0] == Code.OK
+    for n in range(5):
+        long.order(SELL, 110 + n, 1, flags=4)
+    assert long.place(SELL, 3_000_000, U32_MAX, flags=4)[0] == Code.REDUCE_ONLY_FULL
+    assert long.place(BUY, MARK, 1, flags=4)[0] == Code.NOTHING_TO_REDUCE
+
+
+# --- AMEND (4.4) and REPLACE (4.5) ---------------------------------------------------------------
+
+_AMEND_STEPS: list[tuple[str, dict[str, Any]]] = [
+    ("OK", {}),
+    ("MARGIN_INSUFFICIENT", {"size_lots": 1_000_000}),
+    ("POSITION_TOO_LARGE", {"size_lots": 4_194_304_001, "price_ticks": 1}),
+    ("NOTIONAL_TOO_LARGE", {"size_lots": 4_294_967_295, "price_ticks": 1 << 29}),
+    ("BAD_SIZE", {"size_lots": 1 << 32}),
+    ("BAD_PRICE", {"price_ticks": 1 << 30}),
+    ("ORDER_UNKNOWN", {"order_id": 40}),
+    ("EXPIRED", {"expires_at_ms": 0}),
+    ("NONCE_TOO_LARGE", {"nonce": 1 << 63}),
+    ("BAD_SIGNATURE", {"signer": STRANGER}),
+    ("KEY_UNKNOWN", {"key": 1}),
+    ("ACCOUNT_UNKNOWN", {"account": 1}),
+]
+_REPLACE_STEPS: list[tuple[str, dict[str, Any]]] = [
+    ("OK", {}),
+    ("NOT_FILLED", {"time_in_force": 2}),
+    *_AMEND_STEPS[1:4],
+    ("BAD_SIZE", {"size_lots": 1 << 32}),
+    ("BAD_PRICE", {"price_ticks": 1 << 30}),
+    ("BAD_SELF_TRADE", {"self_trade": 4}),
+    ("BAD_FLAGS", {"flags": 2}),
+    ("BAD_GOOD_TILL", {"good_till_s": 1}),
+    ("BAD_TIME_IN_FORCE", {"time_in_force": 4}),
+    ("BAD_ORDER_TYPE", {"order_type": 2}),
+    ("BAD_SIZE", {"size_lots": 0}),
+    *_AMEND_STEPS[6:],
+]
+
+
+def _with_one_more_wrong(
+    venue: Venue, kind: Kind, steps: list[tuple[str, dict[str, Any]]], step: int
+) -> None:
+    trader = venue.trader()
+    order_id = trader.order(BUY, 90, 1)
+    fields: dict[str, Any] = {"order_id": order_id, "price_ticks": MARK, "size_lots": 2}
+    if kind == Kind.REPLACE:
+        fields |= {"order_type": 0, "time_in_force": 0, "flags": 0, "self_trade": 0}
+        fields |= {"client_id": 0, "good_till_s": 0}
+    for _, wrong in steps[: step + 1]:
+        fields |= wrong
+    code, events = trader.act(kind, **fields)
+    assert code.name == steps[step][0]
+    assert bool(events) == (code == Code.OK)
+    assert (venue.queue(BUY, 90) == [(order_id, 1)]) == (code != Code.OK)
+
+
+@pytest.mark.parametrize("step", range(len(_AMEND_STEPS)))
+def test_the_first_failing_check_of_an_amend_answers(venue: Venue, step: int) -> None:
+    _with_one_more_wrong(venue, Kind.AMEND, _AMEND_STEPS, step)
+
+
+@pytest.mark.parametrize("step", range(len(_REPLACE_STEPS)))
+def test_the_first_failing_check_of_a_replace_answers(venue: Venue, step: int) -> None:
+    _with_one_more_wrong(venue, Kind.REPLACE, _REPLACE_STEPS, step)
+
+
+def test_a_leaving_account_neither_amends_nor_replaces(venue: Venue) -> None:
+    """Also an order that it does not have, at no price."""
+    long, short = venue.trader(), venue.trader()
+    short.order(SELL, MARK, 1)
+    long.order(BUY, MARK, 1)
+    long.leave()
+    assert long.amend(40, 0, 0)[0] == Code.ACCOUNT_LEAVING
+    assert long.replace(40, 0, 0, order_type=2)[0] == Code.ACCOUNT_LEAVING
+
+
+@pytest.mark.parametrize(
+    ("scope", "entries", "cancels"), [(1, "OK", "OK"), (2, "SCOPE_MISSING", "OK")]
+)
+def test_a_session_key_that_may_only_cancel_may_not_amend(
+    venue: Venue, scope: int, entries: str, cancels: str
+) -> None:
+    """SCOPE_TRADE is 1, SCOPE_CANCEL 2."""
+    trader = venue.trader()
+    key = {"slot": 1, "key_address": STRANGER.address, "scope": scope, "key_expires_at_ms": 0}
+    trader.act(Kind.SET_KEY, **key)
+    id_ = trader.order(BUY, 90, 2)
+    session = {"key": 1, "signer": STRANGER}
+    amend = {"order_id": id_, "price_ticks": 90, "size_lots": 1}
+    rest = {"order_type": 0, "time_in_force": 0, "flags": 0, "self_trade": 0, "client_id": 0,
+            "good_till_s": 0}  # fmt: skip
+    assert trader.act(Kind.AMEND, nonce=0, **amend, **session)[0].name == entries
+    assert trader.act(Kind.REPLACE, nonce=1, **amend, **rest, **session)[0].name == entries
+    label = {"instrument": 0xFFFF, "client_id": 0}
+    assert trader.act(Kind.CANCEL_LABEL, nonce=2, **label, **session)[0].name == cancels
+
+
 def test_marks_must_be_there_and_fresh(engine_name: str) -> None:
     venue = Venue(engine_name)
     venue.ok(Kind.GENESIS, chain_id=31_337, anchor=b"\xaa" * 20)
@@ -151,6 +299,9 @@ def test_a_sweep_serves_cancels_before_orders(venue: Venue) -> None:
     assert traders[0].place(BUY, 90, 1)[0] == Code.SWEEP_PENDING
     leave = {"asset": 0, "amount_units": 1, "recipient": owner}
     assert traders[0].act(Kind.WITHDRAW, **leave)[0] == Code.SWEEP_PENDING
+    assert traders[0].amend(id_, 90, 1)[0] == Code.SWEEP_PENDING
+    assert traders[0].replace(id_, 90, 1)[0] == Code.SWEEP_PENDING
+    assert traders[0].act(Kind.CANCEL_LABEL, instrument=0xFFFF, client_id=5) == (Code.OK, [])
     assert traders[0].cancel(id_)[0] == Code.OK
     assert traders[0].act(Kind.CANCEL_ALL, instrument=0xFFFF)[0] == Code.OK
     assert venue.ok(Kind.FORCED_WITHDRAW, owner=owner, subaccount=0, **leave)[0].reason == 1

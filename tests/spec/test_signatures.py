@@ -24,8 +24,15 @@ COMMON = {"stamp_ms": 1, "account": 7 << 32 | 3, "key": 2, "nonce": 12, "expires
 FIELDS: dict[Kind, dict[str, Any]] = {
     Kind.PLACE: COMMON | {
         "instrument": 65_535, "side": 1, "order_type": 1, "time_in_force": 1, "flags": 3,
-        "price_ticks": (1 << 64) - 1, "size_lots": 5, "client_id": 1 << 63,
+        "self_trade": 2, "price_ticks": (1 << 64) - 1, "size_lots": 5, "client_id": 1 << 63,
+        "good_till_s": (1 << 32) - 1,
     },
+    Kind.AMEND: COMMON | {"order_id": 9 << 32 | 4, "price_ticks": (1 << 64) - 1, "size_lots": 5},
+    Kind.REPLACE: COMMON | {
+        "order_id": 9 << 32 | 4, "order_type": 1, "time_in_force": 2, "flags": 3, "self_trade": 4,
+        "price_ticks": 6, "size_lots": (1 << 64) - 1, "client_id": 1 << 63, "good_till_s": 8,
+    },
+    Kind.CANCEL_LABEL: COMMON | {"instrument": 3, "client_id": (1 << 64) - 1},
     Kind.CANCEL: COMMON | {"order_id": 9 << 32 | 4},
     Kind.CANCEL_ALL: COMMON | {"instrument": 3},
     Kind.WITHDRAW: COMMON | {"asset": 1, "amount_units": 1 << 53, "recipient": b"\xee" * 20},

@@ -17,12 +17,19 @@ from provenue.spec import State, apply, dump
 from provenue.spec.constants import NONE_U16, PPM, Code, EventKind, Kind
 from provenue.spec.events import Event
 
-__all__ = ["BUY", "GTC", "IOC", "MARK", "SELL", "CheckedVenue", "Trader", "Venue", "kinds"]
+__all__ = [
+    "BUY", "CANCEL_BOTH", "CANCEL_MAKER", "CANCEL_TAKER", "DECREMENT", "FOK", "GTC", "GTT", "IOC",
+    "MARK", "POST_ONLY", "REDUCE_ONLY", "SELL", "SLIDE", "START_S", "CheckedVenue",
+    "Trader", "Venue", "fills", "kinds",
+]  # fmt: skip
 
 BUY, SELL = 0, 1
-GTC, IOC = 0, 1
+GTC, IOC, FOK, GTT = 0, 1, 2, 3
+POST_ONLY, SLIDE, REDUCE_ONLY = 1, 2, 4
+CANCEL_MAKER, CANCEL_TAKER, CANCEL_BOTH, DECREMENT = 0, 1, 2, 3
 U64_MAX = (1 << 64) - 1
-START_MS = 1_700_000_000_000
+START_S = 1_700_000_000
+START_MS = START_S * 1_000
 USD = 10**6
 MARK = 100  # ticks: the first mark of both perpetuals and of the spot pair
 FAR_MS = 10**12
@@ -81,6 +88,11 @@ def kinds(events: list[Event]) -> list[str]:
     return [EventKind(event.kind).name for event in events]
 
 
+def fills(events: list[Event]) -> list[tuple[int, int]]:
+    """(price, size) of each fill."""
+    return [(event.price, event.size) for event in events if event.kind == EventKind.FILL]
+
+
 @dataclass
 class Trader:
     """An account with its owner's key; `nonce` counts up by itself."""
@@ -101,15 +113,20 @@ class Trader:
 
     def balance(self, asset: int) -> int:
         """Of the account, from the dump."""
-        return int(self.venue.line("U", self.index)[6 + asset])
+        return int(self.venue.line("U", self.index)[7 + asset])
 
     @property
     def open_ids(self) -> list[int]:
         """Its orders, oldest first."""
-        return [int(x) for x in self.venue.line("U", self.index)[9:]]
+        return [int(x) for x in self.venue.line("U", self.index)[10:]]
+
+    @property
+    def next_expiry_s(self) -> int:
+        return int(self.venue.line("U", self.index)[6])
 
     def row(self, instrument: int = 1) -> list[int]:
-        """size, cash leg, funding index, open buy/sell lots, open buy/sell units; [] if none."""
+        """size, cash leg, funding index, open buy/sell lots, open buy/sell units, reduce-only
+        orders; [] if none."""
         for fields in self.venue.lines("R"):
             if fields[:2] == [str(self.index), str(instrument)]:
                 return [int(x) for x in fields[2:]]
@@ -130,7 +147,8 @@ class Trader:
         """A limit order, good till cancelled unless said otherwise."""
         base = {
             "instrument": instrument, "side": side, "order_type": 0, "time_in_force": GTC,
-            "flags": 0, "price_ticks": price, "size_lots": size, "client_id": 0,
+            "flags": 0, "self_trade": CANCEL_MAKER, "price_ticks": price, "size_lots": size,
+            "client_id": 0, "good_till_s": 0,
         }  # fmt: skip
         return self.act(Kind.PLACE, **(base | fields))
 
@@ -139,6 +157,21 @@ class Trader:
         code, events = self.place(side, price, size, instrument, **fields)
         assert code == Code.OK, f"place: {_CODES[int(code)].name}"
         return events[0].order_id
+
+    def amend(self, order_id: int, price: int, size: int) -> tuple[Code, list[Event]]:
+        """A new price and a new total size."""
+        return self.act(Kind.AMEND, order_id=order_id, price_ticks=price, size_lots=size)
+
+    def replace(
+        self, order_id: int, price: int, size: int, **fields: Any
+    ) -> tuple[Code, list[Event]]:
+        """By a limit order, good till cancelled unless said otherwise."""
+        base = {
+            "order_id": order_id, "order_type": 0, "time_in_force": GTC, "flags": 0,
+            "self_trade": CANCEL_MAKER, "price_ticks": price, "size_lots": size, "client_id": 0,
+            "good_till_s": 0,
+        }  # fmt: skip
+        return self.act(Kind.REPLACE, **(base | fields))
 
     def force(self, kind: Kind, **fields: Any) -> tuple[Code, list[Event]]:
         """An item of the inbox in the owner's name."""
@@ -259,7 +292,7 @@ class Venue:
 
     def house_balance(self, asset: int = 0) -> int:
         """Of the insurance fund."""
-        return int(self.line("U", 0)[6 + asset])
+        return int(self.line("U", 0)[7 + asset])
 
     def lines(self, letter: str) -> list[list[str]]:
         """The fields of all lines of a kind."""
@@ -269,6 +302,11 @@ class Venue:
     def line(self, letter: str, index: int) -> list[str]:
         """The line of one record."""
         return next(fields for fields in self.lines(letter) if fields[0] == str(index))
+
+    def order_line(self, order_id: int) -> list[str]:
+        """instrument, side, price, size, remaining, client id, bits, live, good till; [] if it has
+        ended."""
+        return next((fields[2:] for fields in self.lines("O") if fields[0] == str(order_id)), [])
 
     def queue(self, side: int, price: int, instrument: int = 1) -> list[tuple[int, int]]:
         """(order id, remaining) at a price, in the order they will trade."""

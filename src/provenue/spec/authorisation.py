@@ -24,10 +24,14 @@ __all__ = ["authorise", "burn_nonce", "clear_key", "is_signed_by", "set_key"]
 
 _SCOPES = {
     Kind.PLACE: SCOPE_TRADE,
+    Kind.AMEND: SCOPE_TRADE,
+    Kind.REPLACE: SCOPE_TRADE,
     Kind.CANCEL: SCOPE_TRADE | SCOPE_CANCEL,
+    Kind.CANCEL_LABEL: SCOPE_TRADE | SCOPE_CANCEL,
     Kind.CANCEL_ALL: SCOPE_TRADE | SCOPE_CANCEL,
     Kind.WITHDRAW: SCOPE_WITHDRAW,
 }
+_DURING_A_SWEEP = (Kind.CANCEL, Kind.CANCEL_LABEL, Kind.CANCEL_ALL)
 
 
 def authorise(state: State, form: MessageFormat, action: SimpleNamespace) -> Account:
@@ -52,7 +56,7 @@ def authorise(state: State, form: MessageFormat, action: SimpleNamespace) -> Acc
     # CHECK whether it may act now
     if state.pending_taker is not None:
         raise Reject(Code.TAKER_PENDING)
-    if state.sweep_remaining and form.kind not in (Kind.CANCEL, Kind.CANCEL_ALL):
+    if state.sweep_remaining and form.kind not in _DURING_A_SWEEP:
         raise Reject(Code.SWEEP_PENDING)
     if state.now_ms >= action.expires_at_ms:
         raise Reject(Code.EXPIRED)

@@ -7,8 +7,9 @@ from provenue.spec.constants import CancelReason, EventKind, Side
 from provenue.spec.state import RESTING, Account, BookSide, Order, Row, State
 
 __all__ = [
-    "add_open", "best_price", "cancel", "crosses", "end_order", "free_row_if_unused",
-    "opposite", "remove_open", "rest", "row_for", "slot_is_free", "take_slot",
+    "add_open", "best_price", "cancel", "crosses", "end_order", "free_row_if_unused", "join_row",
+    "leave_book", "leave_row", "opposite", "order_of_id", "remove_open", "rest", "row_for",
+    "slot_is_free", "take_slot",
 ]  # fmt: skip
 
 
@@ -39,7 +40,10 @@ def rest(state: State, order: Order) -> None:
     levels.setdefault(order.price_ticks, []).append(order)
 
 
-def _leave_level(levels: BookSide, order: Order) -> None:
+def leave_book(state: State, order: Order) -> None:
+    """A resting order leaves its level; it is under way, or has ended."""
+    order.live = 0
+    levels: BookSide = state.books[order.instrument][order.side]
     queue = levels[order.price_ticks]
     queue.remove(order)
     if not queue:
@@ -65,13 +69,25 @@ def take_slot(state: State) -> int:
 
 
 def end_order(state: State, order: Order) -> None:
-    """Out of the book and the account's list; the slot is given back."""
+    """Out of book, row and the account's list; the slot is given back."""
+    account = state.accounts[order.account]
     if order.live == RESTING:
-        _leave_level(state.books[order.instrument][order.side], order)
+        leave_book(state, order)
     order.live = 0
-    state.accounts[order.account].orders.remove(order)
+    leave_row(state, order)
+    account.orders.remove(order)
+    if not account.orders:
+        account.next_expiry_s = 0
     del state.orders[order.slot]
     state.free_slots.append(order.slot)
+
+
+def order_of_id(state: State, account: Account, order_id: int) -> Order | None:
+    """4.3: by id, so that a slot's next order is never hit by an old message."""
+    order = state.orders.get(order_id & 0xFFFF_FFFF)
+    if order is None or order.id != order_id or order.account != account.index:
+        return None
+    return order
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -88,15 +104,37 @@ def row_for(state: State, account: Account, instrument: int) -> Row:
 
 def free_row_if_unused(account: Account, instrument: int) -> None:
     """A row that is all zero does not exist."""
-    if not account.rows[instrument].in_use:
+    row = account.rows.get(instrument)
+    if row is not None and not row.in_use:
         del account.rows[instrument]
 
 
+def join_row(state: State, order: Order) -> None:
+    """A new order, or an old one in a new place: its lots join the sums, or it is counted."""
+    account = state.accounts[order.account]
+    account.rows[order.instrument] = row_for(state, account, order.instrument)
+    account.rows[order.instrument].reduce_orders += order.is_reduce_only
+    add_open(state, order, order.remaining_lots)
+
+
+def leave_row(state: State, order: Order) -> None:
+    """What remains of an order leaves; the row is freed if it is then all zero."""
+    account = state.accounts[order.account]
+    remove_open(state, order, order.remaining_lots)
+    account.rows[order.instrument].reduce_orders -= order.is_reduce_only
+    free_row_if_unused(account, order.instrument)
+
+
 def add_open(state: State, order: Order, lots: int) -> None:
-    """Lots of an order at its own limit price join the row's open sums (or leave: negative)."""
+    """Lots of an order at its own limit price join the row's open sums (or leave: negative).
+
+    Those of a reduce-only order do not: they never add to a position (4.6).
+    """
     account = state.accounts[order.account]
     units = lots * order.price_ticks * state.instruments[order.instrument].quote_per_tick_lot
     row = row_for(state, account, order.instrument)
+    if order.is_reduce_only:
+        lots = units = 0
     account.rows[order.instrument] = row.with_order(order.side, lots, units)
 
 
@@ -110,9 +148,6 @@ def remove_open(state: State, order: Order, lots: int) -> None:
 
 def cancel(state: State, order: Order, reason: CancelReason) -> None:
     """4.3: a live order, resting or a taker under way, ends with what remains of it."""
-    account = state.accounts[order.account]
-    remove_open(state, order, order.remaining_lots)
-    free_row_if_unused(account, order.instrument)
     state.emit(
         EventKind.ORDER_CANCELLED,
         reason=reason,

@@ -82,14 +82,14 @@ def _orders(state: State) -> Iterator[str]:
     for _, o in sorted(state.orders.items()):
         yield (
             f"O {o.id} {o.account} {o.instrument} {o.side} {o.price_ticks} {o.size_lots}"
-            f" {o.remaining_lots} {o.client_id} {o.flags} {o.live}"
+            f" {o.remaining_lots} {o.client_id} {o.flags} {o.live} {o.good_till_s}"
         )
 
 
 def _accounts(state: State) -> Iterator[str]:
     for a in state.accounts:
         ids = [order.id for order in a.orders]
-        tail = " ".join(map(str, [len(ids), int(a.leaving), *a.balances, *ids]))
+        tail = " ".join(map(str, [len(ids), int(a.leaving), a.next_expiry_s, *a.balances, *ids]))
         yield f"U {a.index} {a.generation} {a.owner.hex()} {a.subaccount} {tail}"
 
 
@@ -114,5 +114,5 @@ def _rows(state: State) -> Iterator[str]:
             yield (
                 f"R {account.index} {instrument} {r.size_lots} {r.cash_leg_units}"
                 f" {r.funding_index} {r.open_buy_lots} {r.open_sell_lots} {r.open_buy_units}"
-                f" {r.open_sell_units}"
+                f" {r.open_sell_units} {r.reduce_orders}"
             )

@@ -15,6 +15,7 @@ from provenue.spec.closing import (
     largest_position,
     liquidation_limit,
 )
+from provenue.spec.conditions import cut_reduce_only
 from provenue.spec.constants import (
     KEYS_PER_ACCOUNT,
     PPM,
@@ -26,9 +27,9 @@ from provenue.spec.constants import (
 )
 from provenue.spec.custody import cancel_by_force, named_account
 from provenue.spec.margin import feed_abandoned, feed_fresh, maintenance, row_maintenance
+from provenue.spec.matching import match
 from provenue.spec.notation import Reject, ceil_div, clamp, sign, trunc_div
 from provenue.spec.state import QUOTE, Account, Row, Scan, State
-from provenue.spec.trading import match
 
 __all__ = ["drop_scan", "forced_close", "forced_revoke", "visit_leaving"]
 
@@ -205,8 +206,6 @@ def _deleverage_one(
     clear(state, other, index, opposite(side), quantity, price, 0)
     fee = clear(state, account, index, side, quantity, price, fee_ppm)
     state.house.balances[QUOTE] += fee
-    free_row_if_unused(other, index)
-    free_row_if_unused(account, index)
 
     # EMIT
     state.emit(
@@ -220,3 +219,8 @@ def _deleverage_one(
         value=fee,
         extra=score,
     )
+
+    # UPDATE: what the positions were, their reduce-only orders may be no longer
+    for party in (other, account):
+        cut_reduce_only(state, party, index)
+        free_row_if_unused(party, index)

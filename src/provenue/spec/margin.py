@@ -188,12 +188,22 @@ def only_reduces(instrument: Instrument, side: int, row_with_order: Row) -> bool
 
 
 def place_margin_ok(
-    state: State, account_with_order: Account, index: int, side: int, lots: int, notional: int
+    state: State,
+    account_with_order: Account,
+    index: int,
+    side: int,
+    lots: int,
+    notional: int,
+    *,
+    reduce_only: bool = False,
 ) -> bool:
-    """5.5: P6 for a new order; `lots` and `notional` are the order's, at its limit."""
+    """5.5: P6 for a new order; `lots` and `notional` are the order's, at its limit.
+
+    A reduce-only order is in no sum of its row.
+    """
     instrument = state.instruments[index]
     have = equity(state, account_with_order) - fee_reserve(instrument, notional)
     have -= loss_against_mark(state, instrument, side, lots, notional)
-    if only_reduces(instrument, side, account_with_order.rows[index]):
+    if reduce_only or only_reduces(instrument, side, account_with_order.rows[index]):
         return have >= maintenance(state, account_with_order)
     return have >= initial_margin(state, account_with_order)

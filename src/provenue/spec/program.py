@@ -2,19 +2,31 @@
 
 from types import SimpleNamespace
 
-from provenue.spec import administration, custody, leaving, prices, sweep, trading
+from provenue.spec import (
+    administration,
+    amending,
+    custody,
+    leaving,
+    matching,
+    prices,
+    sweep,
+    trading,
+)
 from provenue.spec.authorisation import authorise, set_key
-from provenue.spec.constants import Code, Kind, MessageFormat
+from provenue.spec.constants import Code, Kind, MessageFormat, TimeInForce
 from provenue.spec.events import Event
 from provenue.spec.messages import check_framing, decode, message_time_ms
 from provenue.spec.notation import Reject
-from provenue.spec.state import State
+from provenue.spec.state import State, undone_by_a_reject
 
 __all__ = ["apply"]
 
 _SIGNED = {
     Kind.PLACE: trading.place,
+    Kind.AMEND: amending.amend,
+    Kind.REPLACE: amending.replace_order,
     Kind.CANCEL: trading.cancel_one,
+    Kind.CANCEL_LABEL: trading.cancel_label,
     Kind.CANCEL_ALL: trading.cancel_all,
     Kind.WITHDRAW: custody.withdraw,
     Kind.SET_KEY: set_key,
@@ -37,8 +49,8 @@ def apply(
 ) -> tuple[Code, list[Event]]:
     """Chapter 2.1: every byte string is a message. A reject changes nothing but a burnt nonce.
 
-    All checks of a message come before its first update, so a reject has nothing to undo but the
-    time.
+    Mostly all checks of a message come before its first update, so a reject has nothing to undo but
+    the time. For the others see `_may_reject_late`.
     """
     assert stamp_min_ms <= stamp_max_ms
     state.events = []
@@ -59,7 +71,11 @@ def _dispatch(state: State, form: MessageFormat, fields: SimpleNamespace) -> Non
     kind = form.kind
     if kind in _SIGNED:
         account = authorise(state, form, fields)
-        _SIGNED[kind](state, account, fields)
+        if _may_reject_late(form, fields):
+            with undone_by_a_reject(state):
+                _SIGNED[kind](state, account, fields)
+        else:
+            _SIGNED[kind](state, account, fields)
     elif kind in _INBOX:
         _INBOX[kind](state, fields)
     elif kind == Kind.PRICES:
@@ -70,10 +86,17 @@ def _dispatch(state: State, form: MessageFormat, fields: SimpleNamespace) -> Non
         _continue(state)
 
 
+def _may_reject_late(form: MessageFormat, fields: SimpleNamespace) -> bool:
+    """2.4 step 10: fill-or-kill (4.2), an order that makes room for its successor (4.4, 4.5)."""
+    if form.kind == Kind.PLACE:
+        return bool(fields.time_in_force == TimeInForce.FILL_OR_KILL)
+    return form.kind in (Kind.AMEND, Kind.REPLACE)
+
+
 def _continue(state: State) -> None:
     """CONTINUE: a pending taker first (4.2), else the sweep (6.2)."""
     if state.pending_taker is not None:
-        trading.continue_taker(state)
+        matching.continue_taker(state)
     elif state.sweep_remaining > 0:
         sweep.sweep_part(state)
     else:

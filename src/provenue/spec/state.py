@@ -3,6 +3,9 @@
 Indexes, ids and capacities are those of the image; links and free lists are Python lists.
 """
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from provenue.spec.constants import (
@@ -12,14 +15,18 @@ from provenue.spec.constants import (
     SIGNERS_MAX,
     EventKind,
     InstrumentKind,
+    OrderFlag,
+    SelfTrade,
     Side,
+    TimeInForce,
 )
 from provenue.spec.crypto import CRYPTO, Crypto
 from provenue.spec.events import Event
+from provenue.spec.notation import Reject
 
 __all__ = [
     "HOUSE", "PENDING", "QUOTE", "RESTING", "Account", "Asset", "Feed", "Instrument", "Key",
-    "Order", "Row", "Scan", "Signer", "SignerPrice", "State",
+    "Order", "Row", "Scan", "Signer", "SignerPrice", "State", "undone_by_a_reject",
 ]  # fmt: skip
 
 HOUSE = 0  # account 0: the insurance fund
@@ -119,6 +126,7 @@ class Row:
     open_sell_lots: int = 0
     open_buy_units: int = 0
     open_sell_units: int = 0
+    reduce_orders: int = 0  # live reduce-only orders: they are in no sum (4.6)
 
     @property
     def in_use(self) -> bool:
@@ -129,7 +137,12 @@ class Row:
             or self.open_sell_lots
             or self.open_buy_units
             or self.open_sell_units
+            or self.reduce_orders
         )
+
+    def reducible_lots(self, side: int) -> int:
+        """How many lots an order of this side could take off the position; 0 if none."""
+        return max(0, self.size_lots if side == Side.SELL else -self.size_lots)
 
     def with_order(self, side: int, lots: int, units: int) -> "Row":
         """This row with an order's lots and units added (or taken off: negative)."""
@@ -148,7 +161,11 @@ class Row:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """A live order. Liquidation and house orders are orders without a slot: their id is 0."""
+    """A live order. Liquidation and house orders are orders without a slot: their id is 0.
+
+    `flags` are the order bits of 4.1: `order_type << 7 | self_trade << 5 | time_in_force << 3 |
+    flags`.
+    """
 
     slot: int
     generation: int
@@ -160,18 +177,32 @@ class Order:
     remaining_lots: int
     client_id: int
     flags: int
+    good_till_s: int = 0
     live: int = 0
 
     @property
     def id(self) -> int:
         return self.generation << 32 | self.slot
 
+    @property
+    def time_in_force(self) -> TimeInForce:
+        return TimeInForce(self.flags >> 3 & 3)
+
+    @property
+    def self_trade(self) -> SelfTrade:
+        return SelfTrade(self.flags >> 5 & 3)
+
+    @property
+    def is_reduce_only(self) -> bool:
+        return bool(self.flags & OrderFlag.REDUCE_ONLY)
+
 
 @dataclass(slots=True)
 class Account:
     """A subaccount of an owner. `orders` oldest first; `rows` by instrument, none that is zero.
 
-    `leaving`: it is being closed through L1 (12.1).
+    `leaving`: it is being closed through L1 (12.1). `next_expiry_s`: none of its orders expires
+    before it; 0 if it has none that does (4.6).
     """
 
     index: int
@@ -183,6 +214,7 @@ class Account:
     rows: dict[int, Row] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     leaving: bool = False
+    next_expiry_s: int = 0
 
 
 @dataclass(slots=True)
@@ -271,3 +303,25 @@ class State:
 
     def emit(self, kind: EventKind, **fields: int) -> None:
         self.events.append(Event(kind, **fields))
+
+    # --- undoing ---------------------------------------------------------------------------------
+
+    def copy(self) -> bytes:
+        """All that a message may change; bytes, since making them costs least."""
+        fixed = ("preset", "crypto")
+        return pickle.dumps({name: x for name, x in vars(self).items() if name not in fixed})
+
+    def restore(self, copy: bytes) -> None:
+        """As it was when the copy was made. Objects taken from the state before are stale then."""
+        vars(self).update(pickle.loads(copy))
+
+
+@contextmanager
+def undone_by_a_reject(state: State) -> Iterator[None]:
+    """2.4 step 10: for what may reject after it has had effects."""
+    before = state.copy()
+    try:
+        yield
+    except Reject:
+        state.restore(before)
+        raise

@@ -8,12 +8,14 @@ from provenue.spec.closing import (
     largest_position,
     liquidation_limit,
 )
+from provenue.spec.conditions import cancel_expired
 from provenue.spec.constants import CancelReason, EventKind, FillFlag
 from provenue.spec.leaving import drop_scan, visit_leaving
 from provenue.spec.margin import asset_value, equity, is_unsafe, maintenance
+from provenue.spec.matching import match
 from provenue.spec.notation import clamp, trunc_div
 from provenue.spec.state import HOUSE, QUOTE, Account, State
-from provenue.spec.trading import band_limit, match
+from provenue.spec.trading import band_limit
 
 __all__ = ["start_sweep", "sweep_part"]
 
@@ -31,6 +33,8 @@ def sweep_part(state: State) -> None:
     visits = 0
     while state.sweep_remaining > 0 and visits < state.preset.sweep_accounts_per_message:
         account = state.accounts[state.sweep_next]
+        if cancel_expired(state, account):
+            break
         if account.index != HOUSE and _is_exposed(account) and is_unsafe(state, account):
             _liquidation_step(state, account)
             break
