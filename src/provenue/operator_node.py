@@ -75,6 +75,7 @@ class Operator:
             republish=self.read_model.take,
         )
         self.recovered_messages = sequencer.recovered.replayed_messages
+        self.closed_batches = sequencer.closed_batches
         self.service = SequencerService(
             sequencer, tick_interval_ms=config.tick_interval_ms, tick=_TICK
         )

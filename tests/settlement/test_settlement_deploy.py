@@ -144,7 +144,10 @@ def test_token_that_is_there_must_have_the_decimals_of_the_file(chain: LocalChai
 
 def test_deployment_is_written_and_read_back(tmp_path: Path) -> None:
     deployment = Deployment(
-        chain_id=7, block=3, contracts={"Anchor": "0x" + "ab" * 20}, assets=["USDC"]
+        chain_id=7,
+        block=3,
+        contracts=dict.fromkeys(("Anchor", "Inbox", "Vault"), "0x" + "ab" * 20),
+        assets=["USDC"],
     )
     path = tmp_path / "new" / "deployment.json"
     deployment.save(path)
@@ -154,6 +157,17 @@ def test_deployment_is_written_and_read_back(tmp_path: Path) -> None:
         Deployment.load(path)
     with pytest.raises(ConfigError, match="No such file"):
         Deployment.load(tmp_path / "absent.json")
+    known = msgspec.to_builtins(deployment)
+    for change, problem in (
+        ({"contracts": {}}, "contracts: expected the address of Anchor"),
+        ({"contracts": known["contracts"] | {"Vault": "zz"}}, "contracts.Vault: expected 0x"),
+        ({"contracts": known["contracts"] | {"USDC": "0x12"}}, "contracts.USDC: expected"),
+        ({"chain_id": -1}, "chain_id: expected"),
+        ({"block": -1}, "block: expected"),
+    ):
+        path.write_bytes(msgspec.json.encode(known | change))
+        with pytest.raises(ConfigError, match=f"deployment.json: {problem}"):
+            Deployment.load(path)
 
 
 # --- configurations -------------------------------------------------------------------------------

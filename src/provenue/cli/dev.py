@@ -50,6 +50,8 @@ def dev(
     try:
         if not 1 <= accounts <= 200:
             raise ValueError(f"accounts: expected 1 to 200, was {accounts}")
+        if not 0 <= port < 1 << 16:
+            raise ValueError(f"port: expected 0 to 65535, was {port}")
         with LocalVenue(
             data=data, chain=chain, chain_rpc=chain_rpc, accounts=accounts, port=port, seed=seed
         ) as venue:

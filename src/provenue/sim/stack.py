@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from provenue._durable import make_folder
 from provenue.sequencer.anchor_worker import KEY_VARIABLE
 from provenue.settlement import _die_with_parent
 from provenue.settlement.chain_types import to_checksum
@@ -188,7 +189,12 @@ class LocalVenue:
 
     def start(self) -> None:
         """Start everything; returns when the operator serves and the accounts are funded."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        make_folder("data", self.data)
+        if any((self.data / name).exists() for name in ("operator", "watcher")):
+            raise StackError(
+                f"data: expected a folder without a venue in it, since the chain starts anew; "
+                f"{self.data} has one of an earlier run: name another, or remove it"
+            )
         if self._chain_rpc is None:
             self.chain = start_chain(
                 kind=self._chain_kind,
