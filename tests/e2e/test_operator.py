@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ class Site:
         ]  # fmt: skip
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            text=True,
+            text=True, start_new_session=True,
         )  # fmt: skip
 
     def refused(self, *options: str, rpc_url: str | None = None, **named: str) -> str:
@@ -165,7 +166,9 @@ def test_another_journal_than_the_anchored_one_is_refused_before_anything_is_ack
             with urllib.request.urlopen(url, timeout=10) as answer:
                 anchored = json.load(answer)["result"]["anchored_batch"]
     finally:
-        process.send_signal(signal.SIGINT)
+        os.killpg(
+            process.pid, signal.SIGINT
+        )  # as a terminal does; the worker finishes all the same
         _, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert "data: expected the journal of this venue" in site.refused(data="fresh")

@@ -70,6 +70,8 @@ class Child:
                 stderr=file,
                 env={**os.environ, **(environment or {})},
                 text=True,
+                # Ctrl-C in a terminal goes to a whole group; when each part ends is for us to say.
+                start_new_session=True,
             )
         if first_line is not None:
             assert self.process.stdin is not None
