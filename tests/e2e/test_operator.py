@@ -172,3 +172,29 @@ def test_another_journal_than_the_anchored_one_is_refused_before_anything_is_ack
         _, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert "data: expected the journal of this venue" in site.refused(data="fresh")
+
+
+def test_read_models_that_are_damaged_are_named_and_need_not_be_kept(site: Site) -> None:
+    process = site.start("--no-anchor", data="rebuilt")
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    for name in ("read.sqlite", "anchor.sqlite"):
+        path = site.folder / "rebuilt" / name
+        path.write_bytes(b"nonsense" * 100)
+        for beside in path.parent.glob(name + "-*"):
+            beside.unlink()
+        error = site.refused("--no-anchor", data="rebuilt")
+        assert f"{path}: expected" in error
+        assert "remove it" in error
+        path.unlink()
+    process = site.start("--no-anchor", data="rebuilt")
+    try:
+        assert process.stdout is not None
+        assert "api_url" in json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)

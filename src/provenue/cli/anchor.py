@@ -122,7 +122,11 @@ def _read_prices(path: Path | None) -> list[bytes]:
     if path is None:
         return []
     messages = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"prices: {path}: expected lines of hex: {problem}") from None
+    for number, line in enumerate(lines, start=1):
         try:
             message = bytes.fromhex(line.removeprefix("0x"))
             if not isinstance(wire.decode(message), wire.Prices):
