@@ -41,9 +41,7 @@ def find_venue(
     if from_block is not None and from_block < 0:
         raise ConfigError(f"from-block: expected a number from 0 on, was {from_block}")
     if deployment is not None:
-        known = Deployment.load(deployment)
-        known.check_chain(rpc)
-        return L1(known, rpc)
+        return L1.from_deployment(rpc, Deployment.load(deployment))
     assert anchor is not None
     return L1.from_anchor(rpc, anchor, from_block=from_block)
 
