@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,33 @@ def test_command_deploys_from_a_file(
     wanted.write_text(CONFIG_TOML.replace("weight_ppm = 800_000", "weight_ppm = 1_000_001"))
     assert main(arguments) == 1
     assert "weight_ppm of ETH: expected 0 to 1000000, was 1000001" in capsys.readouterr().err
+
+
+@pytest.mark.chain
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"--out": "venue.toml"}, "out: expected a file that is not there yet"),
+        ({"--out": "."}, "out: expected a file that is not there yet"),
+        ({"--out": "venue.toml/deployment.json"}, "out: expected a folder"),
+        ({"--operator": "0x12"}, "operator: expected an address of 20 bytes"),
+        ({"--operator": "me"}, "operator: expected 0x"),
+    ],
+)
+def test_what_would_fail_behind_the_deployment_is_told_before_any_gas_is_spent(
+    chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
+    options: dict[str, str], problem: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    address, key = chain.accounts[-4]
+    Path("venue.toml").write_text(CONFIG_TOML)
+    before = chain.rpc.nonce(address)
+    settings = {
+        "--rpc-url": chain.url, "--key": key, "--config": "venue.toml", "--out": "new.json",
+    } | options  # fmt: skip
+    assert main(["deploy", *itertools.chain(*settings.items())]) == 1
+    assert problem in capsys.readouterr().err
+    assert chain.rpc.nonce(address) == before
 
 
 @pytest.mark.chain
