@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from provenue.settlement.anvil import find_anvil
+from provenue.settlement.local_chain import start_chain
 
 FIELDS = {
     "orders", "fills", "rejects", "batches", "final_batches", "root_mismatches", "deposits",
@@ -84,6 +85,17 @@ def test_bad_input_is_told_before_anything_is_started(tmp_path: Path) -> None:
         assert done.returncode != 0, arguments
         assert expected in done.stderr + done.stdout, (arguments, done.stderr, done.stdout)
         assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.chain
+def test_a_node_that_does_not_fund_the_accounts_is_told_before_anything_is_deployed() -> None:
+    with start_chain(kind="auto", account_count=3) as chain:
+        before = chain.rpc.block_number()
+        done = _provenue("dev", "--chain-rpc", chain.url, "--accounts", "2", timeout_s=60)
+        assert done.returncode == 1
+        assert "chain-rpc: expected a node where the 4 first accounts" in done.stderr
+        assert chain.rpc.block_number() == before
 
 
 class _Started:

@@ -212,6 +212,13 @@ class LocalVenue:
         self._owner_key = keys[OWNER][1]
         self.accounts = keys[OWNER + 1 : -1]
         self._watcher_key = keys[-1][1]
+        for address, _ in keys:
+            if not self.rpc.balance(address):
+                raise StackError(
+                    f"chain-rpc: expected a node where the {len(keys)} first accounts of the "
+                    f"well-known test mnemonic have ether (anvil --accounts {len(keys)}), "
+                    f"{address} at {self.rpc.name} has none"
+                )
         owner = Account(self._owner_key)
         signer_keys = [_signer_key(self._seed, i) for i in range(SIGNERS)]
         config = dev_config(
