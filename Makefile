@@ -3,6 +3,7 @@
 #   make test | test-quick         all tests | those that take less than two minutes together
 #   make conformance               the machine's step on the chain and off it, the long way
 #   make disputes                  the model of disputes, thousands of runs and every small play
+#   make faults                    kill -9 at 200 points, 1,000 flipped bits, a failing disk
 #   make lint                      ruff, mypy, layer boundaries, tree rules
 #   make guest                     the program as RV64IM ELFs, one per preset, in build/guest/
 #   make generate                  rewrite what is generated from protocol/
@@ -13,9 +14,11 @@ ARGS ?=
 WORKERS ?= 2
 STEPS ?= 10000
 RUNS ?= 4000
+KILLS ?= 200
+FLIPS ?= 1000
 STATES ?= 1000000
 
-.PHONY: run test test-quick conformance disputes lint guest generate setup clean
+.PHONY: run test test-quick conformance disputes faults lint guest generate setup clean
 .DEFAULT_GOAL := setup
 
 setup:
@@ -42,6 +45,10 @@ disputes: setup
 	PROVENUE_RUNS=$$(( $(RUNS) / 10 )) $(PY) -m pytest -n $(WORKERS) -rP \
 		tests/disputes/test_contract.py $(ARGS)
 	$(PY) -m tests.disputes.contract_mutants
+
+faults: setup
+	PROVENUE_KILLS=$(KILLS) PROVENUE_FLIPS=$(FLIPS) $(PY) -m pytest -n $(WORKERS) -rP \
+		tests/sequencer/test_kill.py tests/sequencer/test_faults.py $(ARGS)
 
 lint: setup
 	$(PY) -m ruff check .

@@ -75,6 +75,7 @@ class Operator:
             republish=self.read_model.take,
         )
         self.recovered_messages = sequencer.recovered.replayed_messages
+        self.closed_batches = sequencer.closed_batches
         self.service = SequencerService(
             sequencer, tick_interval_ms=config.tick_interval_ms, tick=_TICK
         )
@@ -139,8 +140,12 @@ class Operator:
             str(config.finalize_every_s),
         ]
         # The key travels in the environment: a command line is readable by every user.
+        # A session of its own: Ctrl-C in a terminal is for the operator, which lets it finish.
         return await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, env=dict(os.environ)
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            env=dict(os.environ),
+            start_new_session=True,
         )
 
     async def _wait_worker(self, worker: asyncio.subprocess.Process) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.gateway.venue_world import PERPETUAL, SPOT, Gateway, open_gateway
@@ -17,6 +18,7 @@ from provenue.client import (
     Client,
     ClientError,
     ConnectionFailedError,
+    KeyLoadError,
     NotAuthorizedError,
     NotFinalError,
     OutcomeUnknownError,
@@ -114,6 +116,36 @@ async def test_errors_say_what_and_why(tmp_path: Path) -> None:
             await client.withdraw("USDC", 0)
         with pytest.raises(ClientError, match="rpc_url"):
             await client.deposit("USDC", 1)
+        with pytest.raises(ValueError, match="time_in_force"):
+            await client.buy(PERPETUAL, 1, 250, time_in_force=[])  # type: ignore[arg-type]
+        with pytest.raises(ClientError, match="currency: expected one of"):
+            await client.withdraw(["USDC"], 1)  # type: ignore[arg-type]
+        with pytest.raises(KeyLoadError, match="address: expected"):
+            await client.withdraw("USDC", 1, 7)  # type: ignore[arg-type]
+        with pytest.raises(ClientError, match="params: expected what JSON can hold"):
+            await client.call("public/test", {"x": object()})
+
+
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("api_url", {"api_url": "http://127.0.0.1:99999"}),
+        ("api_url", {"api_url": "http://[::1"}),
+        ("api_url", {"api_url": 5}),
+        ("key", {"private_key": 5}),
+        ("subaccount", {"subaccount": -1}),
+        ("subaccount", {"subaccount": 256}),
+        ("key_slot", {"key_slot": 4, "account_id": 1}),
+        ("account_id", {"key_slot": 1}),
+        ("timeout_s", {"timeout_s": 0}),
+    ],
+)
+def test_wrong_settings_are_named_before_anything_is_sent(
+    field: str, arguments: dict[str, Any]
+) -> None:
+    settings = {"api_url": "http://127.0.0.1:1", "private_key": "0x" + "11" * 32} | arguments
+    with pytest.raises((ClientError, ValueError), match=f"^{field}: expected"):
+        AsyncClient(**settings)
 
 
 async def test_without_a_key_only_public_data(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provenue.client import Client, ClientError, DeploymentError, NotFinalError
+from provenue.client import Client, ClientError, DeploymentError, NotFinalError, OnChainError
 from provenue.settlement.deploy import Deployment
 from provenue.sim.stack import LocalVenue
 
@@ -65,7 +65,7 @@ def test_deposit_trade_withdraw_prove_claim(venue: LocalVenue) -> None:
         assert buyer.claim(proof) == Decimal("1234.567891")
         assert buyer.is_paid(number)
         assert buyer.wallet_balance("USDC") - outside == Decimal("1234.567891")
-        with pytest.raises(Exception, match="already paid"):
+        with pytest.raises(OnChainError, match="already paid"):
             buyer.claim(number)
 
         # Without the operator's consent: orders go, then money.
@@ -81,6 +81,21 @@ def test_deposit_trade_withdraw_prove_claim(venue: LocalVenue) -> None:
         (row,) = seller.call("private/get_withdrawals")["data"]
         assert row["forced"] is True
         assert seller.claim(row["id"]) == 7
+
+
+def test_what_the_chain_refuses_is_the_sdks_own_error_with_its_reason(venue: LocalVenue) -> None:
+    with client_of(venue, 1) as client:
+        with pytest.raises(OnChainError, match="balance is too small"):
+            client.deposit("USDC", 99_000_000)
+        with pytest.raises(ClientError, match="id: expected"):
+            client.claim("the first")  # type: ignore[arg-type]
+    with (
+        Client(
+            venue.api_url, private_key=venue.accounts[1][1], rpc_url="http://127.0.0.1:9"
+        ) as lost,
+        pytest.raises(OnChainError, match="is the node running"),
+    ):
+        lost.deposit("USDC", 1)
 
 
 def test_a_deposit_that_opens_no_account_is_told(venue: LocalVenue) -> None:

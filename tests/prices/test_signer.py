@@ -184,13 +184,17 @@ async def test_the_process_signs_what_is_written_to_its_pipe_and_ends_with_it(
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
-        ("--anchor", "0x12", "address: expected 0x and 40 hexadecimal digits"),
+        ("--anchor", "0x12", "anchor: address: expected 0x and 40 hexadecimal digits"),
+        ("--chain-id", "-1", "chain-id: expected 0 to 2^64 - 1, was -1"),
         ("--index", "9", "index: expected 0 to 7, was 9"),
         ("--prices", "0=x", "prices: expected FEED=UNITS"),
         ("--prices", "", "prices: expected FEED=UNITS,... for the source walk, was empty"),
         ("--feeds", "0,b", "feeds: expected numbers separated by commas"),
         ("--interval-ms", "1", "interval-ms: expected at least 10, was 1"),
         ("--api", "127.0.0.1:80", "api: expected an http, https, ws or wss URL"),
+        ("--api", "http://127.0.0.1:99999", "api: expected an http, https, ws or wss URL"),
+        ("--api", "http://[::1", "api: expected an http, https, ws or wss URL"),
+        ("--state", "/", "state: /: expected the time of the last signed price: Is a directory"),
         ("--key", "env:NOT_SET_HERE", "expected the environment variable NOT_SET_HERE"),
     ],
 )

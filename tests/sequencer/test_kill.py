@@ -21,7 +21,8 @@ from provenue.sequencer.sequencer import Limits, Sequencer
 from provenue.wire import STAMP_MAX_LIVE
 
 ROUNDS_AT_ONCE = 10
-KILLS = 50
+# The long way takes 200: make faults.
+KILLS = int(os.environ.get("PROVENUE_KILLS", "50"))
 
 
 def _run_until_killed(folder: Path, seed: int, number: int, after_s: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,33 @@ def test_command_deploys_from_a_file(
 
 
 @pytest.mark.chain
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"--out": "venue.toml"}, "out: expected a file that is not there yet"),
+        ({"--out": "."}, "out: expected a file that is not there yet"),
+        ({"--out": "venue.toml/deployment.json"}, "out: expected a folder"),
+        ({"--operator": "0x12"}, "operator: expected an address of 20 bytes"),
+        ({"--operator": "me"}, "operator: expected 0x"),
+    ],
+)
+def test_what_would_fail_behind_the_deployment_is_told_before_any_gas_is_spent(
+    chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
+    options: dict[str, str], problem: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    address, key = chain.accounts[-4]
+    Path("venue.toml").write_text(CONFIG_TOML)
+    before = chain.rpc.nonce(address)
+    settings = {
+        "--rpc-url": chain.url, "--key": key, "--config": "venue.toml", "--out": "new.json",
+    } | options  # fmt: skip
+    assert main(["deploy", *itertools.chain(*settings.items())]) == 1
+    assert problem in capsys.readouterr().err
+    assert chain.rpc.nonce(address) == before
+
+
+@pytest.mark.chain
 def test_token_that_is_there_must_have_the_decimals_of_the_file(chain: LocalChain) -> None:
     owner = Account(chain.accounts[-3][1])
     first = deploy_all(chain.rpc, owner, config(), operator=owner.address, bond=False)
@@ -144,7 +172,10 @@ def test_token_that_is_there_must_have_the_decimals_of_the_file(chain: LocalChai
 
 def test_deployment_is_written_and_read_back(tmp_path: Path) -> None:
     deployment = Deployment(
-        chain_id=7, block=3, contracts={"Anchor": "0x" + "ab" * 20}, assets=["USDC"]
+        chain_id=7,
+        block=3,
+        contracts=dict.fromkeys(("Anchor", "Inbox", "Vault"), "0x" + "ab" * 20),
+        assets=["USDC"],
     )
     path = tmp_path / "new" / "deployment.json"
     deployment.save(path)
@@ -154,6 +185,17 @@ def test_deployment_is_written_and_read_back(tmp_path: Path) -> None:
         Deployment.load(path)
     with pytest.raises(ConfigError, match="No such file"):
         Deployment.load(tmp_path / "absent.json")
+    known = msgspec.to_builtins(deployment)
+    for change, problem in (
+        ({"contracts": {}}, "contracts: expected the address of Anchor"),
+        ({"contracts": known["contracts"] | {"Vault": "zz"}}, "contracts.Vault: expected 0x"),
+        ({"contracts": known["contracts"] | {"USDC": "0x12"}}, "contracts.USDC: expected"),
+        ({"chain_id": -1}, "chain_id: expected"),
+        ({"block": -1}, "block: expected"),
+    ):
+        path.write_bytes(msgspec.json.encode(known | change))
+        with pytest.raises(ConfigError, match=f"deployment.json: {problem}"):
+            Deployment.load(path)
 
 
 # --- configurations -------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.e2e.bench import Bench
 from tests.watcher.conftest import PRESET
 from tests.watcher.lies import LyingChain
+from tests.watcher.table import PROVENUE
 
 from provenue import wire
 from provenue.engine import guest_elf
@@ -57,6 +59,13 @@ def _run(bench: Bench, *options: str) -> tuple[int, dict[str, Any]]:
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, json.loads(done.stdout or "{}")
+
+
+def _heard(bench: Bench, *options: str) -> tuple[int, str]:
+    """The command; exit status and what it said on standard error."""
+    command = [*PROVENUE, "verify", "--rpc-url", bench.chain.url, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stderr
 
 
 def test_right_claims_are_right_and_the_history_ends_at_the_chains_root(
@@ -105,6 +114,29 @@ def test_a_batch_that_is_not_there_cannot_be_judged(bench: Bench) -> None:
     assert _run(bench, "--batch", "1")[0] == 2
     assert _run(bench)[0] == 2
     assert _run(bench, "--batch", "0", "--all")[0] == 2
+
+
+def test_a_venue_that_is_not_on_the_nodes_chain_is_refused_and_not_judged(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """On another chain every signature would seem forged, and each right claim wrong."""
+    _post_batches(bench, 1)
+    contracts = bench.deployment.contracts
+    for change, message in (
+        ({"chain_id": 5}, "the deployment is on chain 5"),
+        ({"contracts": {}}, "contracts: expected the address of Anchor, was left out"),
+        ({"contracts": contracts | {"Anchor": contracts["Vault"]}}, "is no Anchor"),
+        ({"contracts": contracts | {"Anchor": "0x" + "11" * 20}}, "has no contract at 0x1111"),
+        ({"contracts": contracts | {"Inbox": contracts["Vault"]}}, "its Anchor names 0x"),
+    ):
+        file = tmp_path / "deployment.json"
+        msgspec.structs.replace(bench.deployment, **change).save(file)
+        status, heard = _heard(bench, "--deployment", str(file), "--batch", "0")
+        assert status == 2
+        assert message in heard
+    status, heard = _heard(bench, "--anchor", contracts["Vault"], "--batch", "0")
+    assert status == 2
+    assert f"anchor: {contracts['Vault']} is no Anchor" in heard
 
 
 class ForgetfulRpc(Rpc):

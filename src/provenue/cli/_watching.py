@@ -38,8 +38,10 @@ def find_venue(
     if (anchor is None) == (deployment is None):
         raise ConfigError("anchor: expected --anchor ADDRESS or --deployment FILE, one of them")
     rpc = Rpc(rpc_url)
+    if from_block is not None and from_block < 0:
+        raise ConfigError(f"from-block: expected a number from 0 on, was {from_block}")
     if deployment is not None:
-        return L1(Deployment.load(deployment), rpc)
+        return L1.from_deployment(rpc, Deployment.load(deployment))
     assert anchor is not None
     return L1.from_anchor(rpc, anchor, from_block=from_block)
 

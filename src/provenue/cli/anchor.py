@@ -11,6 +11,7 @@ import structlog
 from cyclopts import App, Parameter
 
 from provenue import wire
+from provenue._durable import held_folder
 from provenue.cli._watching import Depth, Preset, find_venue, open_verifier, pinned_guest
 from provenue.client.keys import KeyLoadError, load_key
 from provenue.engine import GuestMissingError
@@ -80,15 +81,15 @@ def anchor(
         account = Account(load_key(key).secret())
         l1 = find_venue(rpc_url, anchor, deployment, from_block)
         guest = pinned_guest(l1, preset)
-        data.mkdir(parents=True, exist_ok=True)
-        verifier = open_verifier(l1, data, preset=preset, depth=block)
-        verifier.source.update()
-        verifier.history.start(verifier.l1.final_count())
-        while verifier.history.next_batch < verifier.source.checked:
-            verifier.source.run_next()
-        batch, posted = post_forced(
-            l1, verifier.history, guest.elf, Sender(l1.rpc, account), messages
-        )
+        with held_folder("data", data):
+            verifier = open_verifier(l1, data, preset=preset, depth=block)
+            verifier.source.update()
+            verifier.history.start(verifier.l1.final_count())
+            while verifier.history.next_batch < verifier.source.checked:
+                verifier.source.run_next()
+            batch, posted = post_forced(
+                l1, verifier.history, guest.elf, Sender(l1.rpc, account), messages
+            )
     except (
         ArchiveError,
         BuildsDifferError,
@@ -121,7 +122,11 @@ def _read_prices(path: Path | None) -> list[bytes]:
     if path is None:
         return []
     messages = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"prices: {path}: expected lines of hex: {problem}") from None
+    for number, line in enumerate(lines, start=1):
         try:
             message = bytes.fromhex(line.removeprefix("0x"))
             if not isinstance(wire.decode(message), wire.Prices):

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from cyclopts import App
 
+from provenue._durable import held_folder
 from provenue.cli._watching import Depth, Preset, find_venue, open_verifier, pinned_guest
 from provenue.client.keys import KeyLoadError, load_key
 from provenue.engine import GuestMissingError
@@ -61,25 +62,25 @@ def claim(
         account = Account(load_key(key).secret())
         l1 = find_venue(rpc_url, None, deployment, None)
         guest = pinned_guest(l1, preset)
-        data.mkdir(parents=True, exist_ok=True)
-        verifier = open_verifier(l1, data, preset=preset, depth=block)
-        verifier.source.update()
-        final = min(l1.final_count(), verifier.source.checked)
-        vault = VaultClient(Deployment.load(deployment), l1.rpc)
-        found = Withdrawals(
-            verifier.archive, final, preset=guest.preset, domain=l1.domain, elf=guest.elf
-        )
-        for one in found.of(bytes.fromhex(account.address[2:])):
-            if vault.is_paid(one.id):
-                continue
-            paid_units = vault.withdraw(Sender(l1.rpc, account), found.proof(one))
-            report = {
-                "id": one.id,
-                "asset": one.asset,
-                "amount_units": paid_units,
-                "batch": one.batch,
-            }
-            print(msgspec.json.encode(report).decode(), flush=True)
+        with held_folder("data", data):
+            verifier = open_verifier(l1, data, preset=preset, depth=block)
+            verifier.source.update()
+            final = min(l1.final_count(), verifier.source.checked)
+            vault = VaultClient(Deployment.load(deployment), l1.rpc)
+            found = Withdrawals(
+                verifier.archive, final, preset=guest.preset, domain=l1.domain, elf=guest.elf
+            )
+            for one in found.of(bytes.fromhex(account.address[2:])):
+                if vault.is_paid(one.id):
+                    continue
+                paid_units = vault.withdraw(Sender(l1.rpc, account), found.proof(one))
+                report = {
+                    "id": one.id,
+                    "asset": one.asset,
+                    "amount_units": paid_units,
+                    "batch": one.batch,
+                }
+                print(msgspec.json.encode(report).decode(), flush=True)
     except (
         ArchiveError,
         ChainError,

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from cyclopts import App
 
+from provenue._durable import make_folder
 from provenue.client.keys import KeyLoadError, load_key
+from provenue.settlement.chain_types import normalise_address
 from provenue.settlement.deploy import deploy_all
 from provenue.settlement.deploy_config import ConfigError, DeployConfig
 from provenue.settlement.rpc import ChainError, Rpc
@@ -37,6 +39,9 @@ def deploy(*, rpc_url: str, key: str, config: Path, out: Path, operator: str = "
     try:
         owner = Account(load_key(key).secret())
         wanted = DeployConfig.load(config)
+        _check_writable(out)
+        if operator:
+            operator = normalise_address(operator, "operator")
         deployment = deploy_all(
             Rpc(rpc_url),
             owner,
@@ -52,3 +57,11 @@ def deploy(*, rpc_url: str, key: str, config: Path, out: Path, operator: str = "
         print(f"{name:<12} {address}")
     print(f"written      {out}")
     return 0
+
+
+def _check_writable(out: Path) -> None:
+    """OSError unless the deployment can be written: gas is not spent on what would be lost."""
+    make_folder("out", out.parent)
+    if out.is_file() or out.is_dir():
+        # It names contracts that hold money, perhaps.
+        raise OSError(f"out: expected a file that is not there yet, was {out}")

@@ -45,14 +45,17 @@ def dev(
         Seed of the price walk.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         if not 1 <= accounts <= 200:
             raise ValueError(f"accounts: expected 1 to 200, was {accounts}")
+        if not 0 <= port < 1 << 16:
+            raise ValueError(f"port: expected 0 to 65535, was {port}")
         with LocalVenue(
             data=data, chain=chain, chain_rpc=chain_rpc, accounts=accounts, port=port, seed=seed
         ) as venue:
+            # Until here either signal unwinds: what was started is ended.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stop.set())
             print(json.dumps(venue.ready_line()), flush=True)
             while not stop.wait(0.5):
                 venue.check()

@@ -30,8 +30,8 @@ def drill(
     Parameters
     ----------
     lie
-        balance, liquidation, price, deposit, signature, withdrawal, program, garbage, sybil,
-        sybils, attack, or all.
+        balance, liquidation, price, deposit, signature, withdrawal, program, garbage, truncated,
+        sybil, sybils, attack, or all.
     json
         One JSON object a drill instead of text.
     chain
@@ -65,10 +65,13 @@ def drill(
         ]
         for player in report.players:
             before, after = player.before_wei / _ETHER, player.after_wei / _ETHER
+            bonds = [player.bond_before_wei, player.bond_after_wei, player.slashed_wei]
+            bond, left, slashed = (wei / _ETHER for wei in bonds)
             lines.append(
                 f"  {player.role} ({'honest' if player.honest else 'liar'}): "
                 f"{player.transactions} transactions, {player.gas} gas, "
-                f"{before:.4f} -> {after:.4f} ETH ({after - before:+.4f})"
+                f"bond {bond:g} -> {left:g} ETH ({slashed:g} slashed), "
+                f"in all {before:.4f} -> {after:.4f} ETH ({after - before:+.4f})"
             )
         return "\n".join(lines)
 

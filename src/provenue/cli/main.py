@@ -10,10 +10,15 @@ imported (a missing optional package, say) does not take the others down.
 """
 
 import ast
+import contextlib
 import difflib
+import errno
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from provenue import __version__
@@ -22,7 +27,9 @@ __all__ = ["command_groups", "main"]
 
 _FOLDER = Path(__file__).parent
 _EXIT_USAGE = 2
-_EXIT_INTERRUPTED = 130
+_EXIT_INTERRUPTED = 128 + signal.SIGINT
+_EXIT_TERMINATED = 128 + signal.SIGTERM
+_EXIT_NO_READER = 128 + signal.SIGPIPE
 
 
 def command_groups() -> dict[str, Path]:
@@ -83,9 +90,51 @@ def _call(name: str, arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C does, so that children, sockets and scratch folders are ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(_EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _unwritten(problem: OSError) -> int:
+    """The exit status when standard output cannot be written."""
+    # The interpreter would try again at its end, and complain in its own words.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(problem, BrokenPipeError):
+        return _EXIT_NO_READER
+    print(f"provenue: standard output: cannot be written: {problem}", file=sys.stderr)
+    return 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit status of the process."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _run(sys.argv[1:] if arguments is None else arguments)
+    except OSError as problem:
+        # Commands tell of their own files and sockets themselves: this was the output, unbuffered.
+        if problem.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        return _unwritten(problem)
+    try:
+        if sys.stdout is not None:  # it is None where the shell has closed it
+            sys.stdout.flush()
+    except OSError as problem:
+        return _unwritten(problem)
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(_help())
         return 0
@@ -98,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in command_groups():
         return _unknown(name)
     try:
-        return _call(name, rest)
+        with _orderly_end():
+            return _call(name, rest)
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated, Literal
 import structlog
 from cyclopts import App, Parameter
 
+from provenue._durable import held_folder
 from provenue.client.keys import KeyLoadError, load_key
 from provenue.operator_node import Operator, OperatorConfig, WorkerStoppedError
 from provenue.sequencer.anchor_worker import KEY_VARIABLE
@@ -95,7 +97,17 @@ def operator(
             raise ConfigError(f"port: expected 0 to 65535, was {port}")
         where = Deployment.load(deployment)
         rpc = Rpc(rpc_url)
+        where.check_chain(rpc)
+        if where.preset and preset != where.preset:
+            raise ConfigError(
+                f"preset: expected {where.preset}, which the deployment's disputes are refereed "
+                f"by, was {preset}: its claims would be wrong"
+            )
         limits = paced(batch_age_ms, AnchorClient(where, rpc).settings(), unpaced=unpaced)
+        if not 0 < finalize_every_s < math.inf:
+            raise ConfigError(
+                f"finalize-every-s: expected a number of seconds above 0, was {finalize_every_s}"
+            )
         if anchor:
             # The worker takes it from the environment, whatever form it came in.
             os.environ[KEY_VARIABLE] = "0x" + load_key(key).secret().hex()
@@ -113,7 +125,8 @@ def operator(
         inbox = _InboxAtDepth(InboxClient(where, rpc), inbox_block)
         import uvloop
 
-        uvloop.run(_serve(config, where, inbox))
+        with held_folder("data", data):
+            uvloop.run(_serve(config, where, inbox, AnchorClient(where, rpc).batch_count()))
     except (
         ConfigError, KeyLoadError, JournalError, SequencerError, WorkerStoppedError, ChainError,
         OSError,
@@ -123,12 +136,20 @@ def operator(
     return 0
 
 
-async def _serve(config: OperatorConfig, deployment: Deployment, inbox: _InboxAtDepth) -> None:
+async def _serve(
+    config: OperatorConfig, deployment: Deployment, inbox: _InboxAtDepth, posted: int
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     node = Operator(config, deployment, inbox)
+    if posted > node.closed_batches:
+        # Whatever it acknowledged now could never be anchored.
+        raise ConfigError(
+            f"data: expected the journal of this venue, whose chain has {posted} batches; the one "
+            f"in {config.data} has {node.closed_batches}"
+        )
     await node.start()
     base = f"{config.host}:{node.server.port}"
     ready = {

@@ -100,7 +100,7 @@ def price_signer(
         private = load_key(key)
         state = state or Path("run") / f"price-signer-{private.address.hex()}.time"
         signer = PriceSigner(
-            domain=Domain(chain_id, parse_address(anchor)),
+            domain=_domain(chain_id, anchor),
             index=index,
             key=private,
             feeds=wanted,
@@ -111,6 +111,15 @@ def price_signer(
     except (ValueError, OSError) as error:
         print(f"provenue price-signer: {error}", file=sys.stderr)
         return _EXIT_USAGE
+
+
+def _domain(chain_id: int, anchor: str) -> Domain:
+    if not 0 <= chain_id < 1 << 64:
+        raise ValueError(f"chain-id: expected 0 to 2^64 - 1, was {chain_id}")
+    try:
+        return Domain(chain_id, parse_address(anchor))
+    except ValueError as problem:
+        raise ValueError(f"anchor: {problem}") from None
 
 
 def _feeds(text: str) -> list[int]:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from cyclopts import App, Parameter
 
+from provenue._durable import held_folder
 from provenue.cli._watching import Depth, Preset, find_venue, open_verifier
 from provenue.engine import GuestMissingError
 from provenue.settlement.deploy_config import ConfigError
@@ -92,8 +93,8 @@ def verify(
 @contextlib.contextmanager
 def _folder(data: Path | None) -> Iterator[Path]:
     if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
-        yield data
+        with held_folder("data", data):
+            yield data
         return
     with tempfile.TemporaryDirectory(prefix="provenue-verify-") as scratch:
         yield Path(scratch)

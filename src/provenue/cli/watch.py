@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from cyclopts import App, Parameter
 
+from provenue._durable import held_folder
 from provenue.cli._watching import Depth, Preset, find_venue, open_watcher
 from provenue.client.keys import KeyLoadError, load_key
 from provenue.engine import GuestMissingError
@@ -85,19 +86,19 @@ def watch(
         if poll_ms < 10:
             raise ConfigError(f"poll-ms: expected at least 10, was {poll_ms}")
         account = None if key is None else Account(load_key(key).secret())
-        data.mkdir(parents=True, exist_ok=True)
-        opened = open_watcher(
-            find_venue(rpc_url, anchor, deployment, from_block),
-            data,
-            account=account,
-            preset=preset,
-            depth=block,
-            manners=Manners(claims=claim, finalizes=finalize),
-        )
-        ready = opened.ready | {"metrics_url": opened.metrics.serve(metrics_port)}
-        print(json.dumps(ready), flush=True)
-        opened.watcher.run(stop.is_set, poll_s=poll_ms / 1_000)
-        print(msgspec.json.encode(opened.watcher.summary()).decode(), flush=True)
+        with held_folder("data", data):
+            opened = open_watcher(
+                find_venue(rpc_url, anchor, deployment, from_block),
+                data,
+                account=account,
+                preset=preset,
+                depth=block,
+                manners=Manners(claims=claim, finalizes=finalize),
+            )
+            ready = opened.ready | {"metrics_url": opened.metrics.serve(metrics_port)}
+            print(json.dumps(ready), flush=True)
+            opened.watcher.run(stop.is_set, poll_s=poll_ms / 1_000)
+            print(msgspec.json.encode(opened.watcher.summary()).decode(), flush=True)
     except (
         ConfigError, KeyLoadError, ChainError, ArchiveError, GuestMissingError, GuestMismatchError,
         BuildsDifferError, ValueError, OSError,

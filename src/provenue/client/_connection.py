@@ -47,8 +47,12 @@ Request: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 def websocket_url(url: str) -> str:
     """The WebSocket of an API URL (http, https, ws or wss; the path may be left out)."""
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.netloc:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError):  # a port beyond 65535, half an IPv6 address, no text
+        good = False
+    if not good:
         raise ConnectionFailedError(f"api_url: expected an http, https, ws or wss URL, was {url!r}")
     path = parts.path.rstrip("/")
     if path in ("", "/api/v2"):
@@ -192,12 +196,16 @@ class Connection:
     async def _request(self, method: str, params: dict[str, Any]) -> Any:
         assert self._socket is not None
         number = next(self._ids)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._calls[number] = (method, future)
         body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         try:
+            frame = self._encoder.encode(body)
+        except (TypeError, OverflowError, UnicodeEncodeError) as problem:
+            raise ClientError(f"{method}: params: expected what JSON can hold: {problem}") from None
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls[number] = (method, future)
+        try:
             async with asyncio.timeout(self._timeout_s):
-                await self._socket.send_frame(self._encoder.encode(body), aiohttp.WSMsgType.TEXT)
+                await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
                 return await future
         except TimeoutError:
             raise OutcomeUnknownError(f"{method}: no answer in {self._timeout_s:g} s") from None

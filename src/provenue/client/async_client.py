@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from provenue import wire
+from provenue._generated.constants import KEYS_PER_ACCOUNT
 from provenue.client._chain import Chain, proof_of_answer, read_deployment
 from provenue.client._connection import Connection, Request, Subscription
 from provenue.client._terms import OrderTerms, signed_terms
@@ -29,6 +31,7 @@ from provenue.client.errors import (
     DeploymentError,
     DepositError,
     NotFinalError,
+    OnChainError,
 )
 from provenue.client.keys import Key, load_key, parse_address
 from provenue.client.models import (
@@ -50,7 +53,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient"]
 
+T = TypeVar("T")
 _POLL_S: Final = 0.2
+_SUBACCOUNT_MAX: Final = 255  # u8 of the message
 _QUOTE_UNIT: Final = 10**6
 
 
@@ -76,6 +81,14 @@ class AsyncClient:
         data needs the owner's login. `deployment_file` pins the contracts: money goes to no others.
         """
         self._key = _key_of(private_key)
+        for field, value, largest in (
+            ("subaccount", subaccount, _SUBACCOUNT_MAX),
+            ("key_slot", key_slot, KEYS_PER_ACCOUNT - 1),
+        ):
+            if type(value) is not int or not 0 <= value <= largest:
+                raise ValueError(f"{field}: expected 0 to {largest}, was {value!r}")
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s: expected a number above 0, was {timeout_s!r}")
         if key_slot and account_id is None:
             raise ValueError("account_id: expected one beside key_slot (a session key acts for it)")
         self._rpc_url = rpc_url
@@ -171,9 +184,9 @@ class AsyncClient:
         return list(self._instruments.values())
 
     async def _instrument(self, name: str) -> Instrument:
-        if name not in self._instruments:
+        if str(name) not in self._instruments:
             await self.instruments()
-        found = self._instruments.get(name)
+        found = self._instruments.get(str(name))
         if found is None:
             known = ", ".join(self._instruments) or "none"
             raise ClientError(f"instrument: expected one of {known}, was {name!r}")
@@ -182,12 +195,12 @@ class AsyncClient:
     async def _asset(self, currency: str) -> tuple[int, int]:
         """(number, decimals of its unit) of a currency."""
         listed = self._assets
-        if currency not in listed:
+        if str(currency) not in listed:
             listed = await self._listed_assets()
-        if currency not in listed:
+        if str(currency) not in listed:
             known = ", ".join(listed) or "none"
             raise ClientError(f"currency: expected one of {known}, was {currency!r}")
-        return listed[currency]
+        return listed[str(currency)]
 
     async def _listed_assets(self) -> dict[str, tuple[int, int]]:
         views = await self.call("public/get_currencies")
@@ -416,7 +429,7 @@ class AsyncClient:
         """Approve and deposit on the chain, wait until the venue has taken it; the account's id."""
         asset, units = await self._units(currency, amount)
         chain = await self._require_chain()
-        item = await asyncio.to_thread(
+        item = await _on_chain(
             chain.deposit,
             asset=asset,
             amount_units=units,
@@ -474,39 +487,41 @@ class AsyncClient:
                 )
             await asyncio.sleep(_POLL_S)
         proof = proof_of_answer(answer)
-        await asyncio.to_thread(chain.verify, proof)
+        await _on_chain(chain.verify, proof)
         return proof
 
     async def claim(
         self, withdrawal: int | WithdrawalProof, *, timeout_s: float = 120.0
     ) -> Decimal:
         """Have the vault pay a withdrawal; the amount that was paid."""
+        from provenue.settlement.vault import WithdrawalProof
+
         chain = await self._require_chain()
         proof = (
-            await self.prove(withdrawal, timeout_s=timeout_s)
-            if isinstance(withdrawal, int)
-            else withdrawal
+            withdrawal
+            if isinstance(withdrawal, WithdrawalProof)
+            else await self.prove(withdrawal, timeout_s=timeout_s)
         )
-        paid = await asyncio.to_thread(chain.claim, proof)
+        paid = await _on_chain(chain.claim, proof)
         decimals = dict((await self._listed_assets()).values())
         return decimal_of(paid, 10 ** decimals[proof.asset])
 
     async def is_paid(self, withdrawal_id: int) -> bool:
         """Whether the vault has paid a withdrawal."""
-        return await asyncio.to_thread((await self._require_chain()).is_paid, withdrawal_id)
+        return await _on_chain((await self._require_chain()).is_paid, withdrawal_id)
 
     async def wallet_balance(self, currency: str) -> Decimal:
         """What the key's address holds on the chain, outside the venue."""
         asset, decimals = await self._asset(currency)
         chain = await self._require_chain()
-        units = await asyncio.to_thread(chain.token_balance_units, asset, self.address)
+        units = await _on_chain(chain.token_balance_units, asset, self.address)
         return decimal_of(units, 10**decimals)
 
     async def forced_withdraw(self, currency: str, amount: Amount, to: str | None = None) -> str:
         """Withdraw through the chain, when the operator does not answer; the transaction hash."""
         asset, units = await self._units(currency, amount)
         chain = await self._require_chain()
-        return await asyncio.to_thread(
+        return await _on_chain(
             chain.forced_withdraw,
             subaccount=self._subaccount,
             asset=asset,
@@ -517,17 +532,17 @@ class AsyncClient:
     async def forced_cancel(self) -> str:
         """Cancel all orders through the chain; the transaction hash."""
         chain = await self._require_chain()
-        return await asyncio.to_thread(chain.forced_cancel, subaccount=self._subaccount)
+        return await _on_chain(chain.forced_cancel, subaccount=self._subaccount)
 
     async def forced_close(self) -> str:
         """Close every position through the chain (chapter 12); the transaction hash."""
         chain = await self._require_chain()
-        return await asyncio.to_thread(chain.forced_close, subaccount=self._subaccount)
+        return await _on_chain(chain.forced_close, subaccount=self._subaccount)
 
     async def forced_revoke(self, slot: int) -> str:
         """Revoke a session key through the chain; the transaction hash."""
         chain = await self._require_chain()
-        return await asyncio.to_thread(chain.forced_revoke, subaccount=self._subaccount, slot=slot)
+        return await _on_chain(chain.forced_revoke, subaccount=self._subaccount, slot=slot)
 
     # --- what is needed --------------------------------------------------------------------------
 
@@ -554,8 +569,18 @@ class AsyncClient:
                 self._deployment = await asyncio.to_thread(
                     read_deployment, self._deployment_answer, self._pinned
                 )
-            self._chain = await asyncio.to_thread(Chain, self._deployment, self._rpc_url, key)
+            self._chain = await _on_chain(Chain, self._deployment, self._rpc_url, key)
         return self._chain
+
+
+async def _on_chain(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """A blocking call of the chain's side in a thread, its errors in the SDK's tree."""
+    from provenue.settlement.rpc import ChainError
+
+    try:
+        return await asyncio.to_thread(call, *arguments, **named)
+    except ChainError as problem:
+        raise OnChainError(str(problem)) from problem
 
 
 def _key_of(private_key: Key | bytes | str | None) -> Key | None:

@@ -10,6 +10,7 @@ __all__ = [
     "DepositError",
     "NotAuthorizedError",
     "NotFinalError",
+    "OnChainError",
     "OutcomeUnknownError",
     "ProofError",
     "RateLimitedError",
@@ -81,6 +82,10 @@ class DeploymentError(ClientError):
 
 class DepositError(ClientError):
     """The vault has the money, the venue did not credit it."""
+
+
+class OnChainError(ClientError):
+    """The chain's node did not answer, or a contract refused; the text has its reason."""
 
 
 class NotFinalError(ClientError):

@@ -88,7 +88,7 @@ def address_text(address: bytes) -> str:
 
 def parse_address(text: str) -> bytes:
     """The 20 bytes of an address; in mixed case its checksum must be right."""
-    if not _ADDRESS.fullmatch(text):
+    if not _ADDRESS.fullmatch(str(text)):
         raise KeyLoadError(f"address: expected 0x and 40 hexadecimal digits, was {text!r}")
     address = bytes.fromhex(text[2:])
     digits = text[2:]
@@ -108,6 +108,8 @@ def generate_key() -> Key:
 
 def load_key(source: str, *, environment: Mapping[str, str] = os.environ) -> Key:
     """The key that `source` names; see the head of this module for the forms."""
+    if not isinstance(source, str):
+        raise KeyLoadError(f"key: expected text, was {type(source).__name__}")
     if source.startswith("env:"):
         name = source.removeprefix("env:")
         if name not in environment:

@@ -6,6 +6,8 @@ One port for both, as on Deribit; permessage-deflate off. Beside the API: `/heal
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -66,7 +68,16 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except socket.gaierror as problem:
+            raise OSError(
+                f"host: expected an address of this machine, was {host} ({problem})"
+            ) from None
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise OSError(f"host and port: cannot serve on {host}:{port} ({problem})") from None
+            raise OSError(f"port: expected a free one, was {port} ({problem})") from None
         assert self._runner.addresses
         self.port = self._runner.addresses[0][1]
         self._channels.start()

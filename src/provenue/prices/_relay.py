@@ -26,8 +26,12 @@ class RelayError(Exception):
 
 def api_url(url: str) -> str:
     """The API's URL with its path, which may be left out."""
-    parts = urlsplit(url)
-    if parts.scheme not in _PATHS or not parts.netloc:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in _PATHS and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, half an IPv6 address
+        good = False
+    if not good:
         raise ValueError(f"api: expected an http, https, ws or wss URL, was {url!r}")
     path = parts.path.rstrip("/") or _PATHS[parts.scheme]
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

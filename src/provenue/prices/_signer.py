@@ -30,10 +30,14 @@ class RisingClock:
             text = path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return 0
+        except OSError as problem:
+            raise OSError(f"state: {path}: expected the {_NAME}: {problem.strerror}") from None
+        except UnicodeDecodeError:
+            text = "something that is no text"
         if not text.isdecimal():
             raise ValueError(
-                f"{path}: expected the {_NAME} in ms, was {text[:40]!r}; remove the file if this "
-                "signer has not signed for a minute"
+                f"state: {path}: expected the {_NAME} in ms, was {text[:40]!r}; remove the file if "
+                "this signer has not signed for a minute"
             )
         return int(text)
 

@@ -12,6 +12,8 @@ import threading
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from provenue.sequencer.journal import JournalError
+
 __all__ = ["AnchorLog", "BatchRecord"]
 
 
@@ -47,8 +49,15 @@ class AnchorLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        with self._db() as db:
-            db.execute(_SCHEMA)
+        try:
+            with self._db() as db:
+                db.execute(_SCHEMA)
+                db.execute(f"SELECT {_COLUMNS} FROM batches LIMIT 0")
+        except sqlite3.Error as problem:
+            raise JournalError(
+                f"{path}: expected the worker's record of this version, was not ({problem}); "
+                "remove it: it is written anew from the next batch on"
+            ) from None
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from provenue.sequencer._read_model_writer import SCHEMA, Writer, load_tape
+from provenue.sequencer.journal import JournalError
 from provenue.sequencer.sequencer import Outcome
 from provenue.sequencer.tape import DELEVERAGING, Tape, TradeRow
 
@@ -51,8 +52,14 @@ class ReadModel:
         self._hurry = threading.Event()
         self._local = threading.local()
         self._failed: BaseException | None = None
-        with self._connect() as db:
-            db.executescript(SCHEMA)
+        try:
+            with self._connect() as db:
+                db.executescript(SCHEMA)
+        except sqlite3.Error as problem:
+            raise JournalError(
+                f"{path}: expected the read models of this version, was not ({problem}); remove "
+                "it: it is rebuilt from the journal"
+            ) from None
         self._thread = threading.Thread(target=self._write_all, name="read-model", daemon=True)
         self._thread.start()
 

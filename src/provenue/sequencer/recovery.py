@@ -88,8 +88,24 @@ def snapshots(folder: Path) -> list[Path]:
 
 
 def save_snapshot(folder: Path, engine: Engine, position: Position, *, journal_index: int) -> None:
-    """Write a snapshot that continues at `journal_index`; older ones beyond a few are removed."""
+    """Write a snapshot that continues at `journal_index`; older ones beyond a few are removed.
+
+    JournalError when the disk does not take it. The journal's last commit stands all the same.
+    """
     base = folder / f"snapshot-{journal_index:016d}"
+    try:
+        _write_snapshot(base, engine, position, journal_index)
+    except OSError as error:
+        raise JournalError(
+            f"{base}.img: the snapshot could not be written: {error}; nothing since was "
+            "acknowledged, and nothing before is lost: mend the disk and restart"
+        ) from error
+    for old in snapshots(folder)[_SNAPSHOTS_KEPT:]:
+        old.unlink()
+        old.with_suffix(".img").unlink()
+
+
+def _write_snapshot(base: Path, engine: Engine, position: Position, journal_index: int) -> None:
     engine.snapshot(base.with_suffix(".img"), sequence=position.next_sequence)
     meta = {
         "journal_index": journal_index,
@@ -100,9 +116,6 @@ def save_snapshot(folder: Path, engine: Engine, position: Position, *, journal_i
         "stamp_ms": position.stamp_ms,
     }
     write_durably(base.with_suffix(".json"), json.dumps(meta, indent=1).encode())
-    for old in snapshots(folder)[_SNAPSHOTS_KEPT:]:
-        old.unlink()
-        old.with_suffix(".img").unlink()
 
 
 def load_snapshot(path: Path, preset: str) -> tuple[Engine, Position, int]:

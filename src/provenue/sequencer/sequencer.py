@@ -138,12 +138,19 @@ class Sequencer:
             sequence_max=published + 1 if republish else None,
             observer=observe if republish else None,
         )
-        if republish and missed:
-            republish(missed)
         self.engine: Engine = state.engine
         self.recovered = state
         self._position = state.position
         self._batch: OpenBatch | None = state.open_batch
+        if self.next_sequence <= published:
+            # A journal cut at the end of a record looks whole; who has read further knows better.
+            raise SequencerError(
+                f"{folder}: the journal ends before message {self.next_sequence}, but message "
+                f"{published} was published: acknowledged messages are lost; restore the journal "
+                "from a copy"
+            )
+        if republish and missed:
+            republish(missed)
         # An age goes on through an outage: what came to the inbox meanwhile may be due, and a batch
         # that is filled on would leave it behind.
         self._batch_opened_ms = self._batch.head.stamp_min_ms if self._batch else 0

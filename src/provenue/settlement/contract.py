@@ -88,7 +88,8 @@ class Contract:
             raw = self.rpc.eth_call(self.address, data, from_=from_, value=value, block=block)
         except RpcError as error:
             if error.is_revert:
-                raise RevertedError(error.reason or "") from error
+                place = f"{function} of {self.address}, if that is the right contract"
+                raise RevertedError(error.reason or "", what=place) from error
             raise
         outputs = entry["outputs"]
         if not outputs:

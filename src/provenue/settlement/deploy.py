@@ -62,11 +62,33 @@ class Deployment(msgspec.Struct, frozen=True):
     def load(cls, path: Path) -> Deployment:
         """Read what `save` wrote; ConfigError names the field that is wrong."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
+            found = msgspec.json.decode(path.read_bytes(), type=cls)
+            found._check()
+            return found
         except OSError as problem:
             raise ConfigError(f"{path}: {problem.strerror}") from None
-        except msgspec.MsgspecError as problem:
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as problem:
             raise ConfigError(f"{path}: {problem}") from None
+
+    def _check(self) -> None:
+        """ValueError, with the field, for what cannot be a deployment."""
+        for name in ("Anchor", "Inbox", "Vault"):
+            if name not in self.contracts:
+                raise ValueError(f"contracts: expected the address of {name}, was left out")
+        for name, address in self.contracts.items():
+            normalise_address(address, f"contracts.{name}")
+        for field, value in (("chain_id", self.chain_id), ("block", self.block)):
+            if value < 0:
+                raise ValueError(f"{field}: expected a number from 0 on, was {value}")
+
+    def check_chain(self, rpc: Rpc) -> None:
+        """ConfigError unless the node is one of this deployment's chain."""
+        found = rpc.chain_id()
+        if found != self.chain_id:
+            raise ConfigError(
+                f"chain_id: expected {found}, the chain of the node {rpc.name}; the deployment is "
+                f"on chain {self.chain_id}"
+            )
 
 
 def deploy_all(

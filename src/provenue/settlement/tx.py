@@ -46,11 +46,12 @@ _POLL_S_FIRST, _POLL_S_LAST = 0.002, 0.25
 class RevertedError(ChainError):
     """The contract refused. `reason` is its own text ("" when it gave none)."""
 
-    def __init__(self, reason: str, *, receipt: Receipt | None = None) -> None:
+    def __init__(self, reason: str, *, receipt: Receipt | None = None, what: str = "") -> None:
         self.reason = reason
         self.receipt = receipt
         where = f" (mined in {receipt.tx_hash}, {receipt.gas_used} gas)" if receipt else ""
-        super().__init__(f"reverted: {reason or 'no reason given'}{where}")
+        place = f"{what}: " if what and not reason else ""
+        super().__init__(f"{place}reverted: {reason or 'no reason given'}{where}")
 
 
 class NotMinedError(ChainError):

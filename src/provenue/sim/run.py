@@ -153,15 +153,19 @@ def _trade(
         log=venue.data / "traders.log",
         first_line=msgspec.json.encode(plan).decode(),
     )
-    child.next_line(30.0)  # {"trading": true}: everyone is connected and there is a mark
-    began = time.monotonic()
-    stop = threading.Event()
-    with _interruptible(stop):
-        stats = _watch(venue, child, options, flow, began, stop, console)
-    seconds = time.monotonic() - began
-    child.end_input()
-    while not stats.get("done"):
-        stats = child.next_line(20.0)
+    try:
+        child.next_line(30.0)  # {"trading": true}: everyone is connected and there is a mark
+        began = time.monotonic()
+        stop = threading.Event()
+        with _interruptible(stop):
+            stats = _watch(venue, child, options, flow, began, stop, console)
+        seconds = time.monotonic() - began
+        child.end_input()
+        while not stats.get("done"):
+            stats = child.next_line(20.0)
+    except BaseException:
+        child.kill()
+        raise
     return child, stats, seconds
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from provenue._durable import make_folder
 from provenue.sequencer.anchor_worker import KEY_VARIABLE
 from provenue.settlement import _die_with_parent
 from provenue.settlement.chain_types import to_checksum
@@ -69,6 +70,8 @@ class Child:
                 stderr=file,
                 env={**os.environ, **(environment or {})},
                 text=True,
+                # Ctrl-C in a terminal goes to a whole group; when each part ends is for us to say.
+                start_new_session=True,
             )
         if first_line is not None:
             assert self.process.stdin is not None
@@ -188,7 +191,12 @@ class LocalVenue:
 
     def start(self) -> None:
         """Start everything; returns when the operator serves and the accounts are funded."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        make_folder("data", self.data)
+        if any((self.data / name).exists() for name in ("operator", "watcher")):
+            raise StackError(
+                f"data: expected a folder without a venue in it, since the chain starts anew; "
+                f"{self.data} has one of an earlier run: name another, or remove it"
+            )
         if self._chain_rpc is None:
             self.chain = start_chain(
                 kind=self._chain_kind,
@@ -204,6 +212,13 @@ class LocalVenue:
         self._owner_key = keys[OWNER][1]
         self.accounts = keys[OWNER + 1 : -1]
         self._watcher_key = keys[-1][1]
+        for address, _ in keys:
+            if not self.rpc.balance(address):
+                raise StackError(
+                    f"chain-rpc: expected a node where the {len(keys)} first accounts of the "
+                    f"well-known test mnemonic have ether (anvil --accounts {len(keys)}), "
+                    f"{address} at {self.rpc.name} has none"
+                )
         owner = Account(self._owner_key)
         signer_keys = [_signer_key(self._seed, i) for i in range(SIGNERS)]
         config = dev_config(

@@ -35,18 +35,23 @@ class L1:
         self.inbox = InboxClient(deployment, rpc)
 
     @classmethod
+    def from_deployment(cls, rpc: Rpc, deployment: Deployment) -> L1:
+        """The venue of a deployment's file, if the node's chain has it."""
+        deployment.check_chain(rpc)
+        inbox, named = _inbox_of(rpc, deployment), deployment.contracts["Inbox"]
+        if normalise_address(inbox) != normalise_address(named):
+            raise ChainError(f"deployment: it names Inbox {named}, its Anchor names {inbox}")
+        return cls(deployment, rpc)
+
+    @classmethod
     def from_anchor(cls, rpc: Rpc, address: str, *, from_block: int | None = None) -> L1:
         """The venue whose Anchor stands at an address.
 
         `from_block`: no contract of the venue is older; searched for when it is not given.
         """
         anchor = normalise_address(address, "anchor")
-        if not rpc.code(anchor):
-            raise ChainError(f"anchor: {rpc.name} has no contract at {anchor}; is it the chain?")
+        inbox = _inbox_of(rpc, Deployment(rpc.chain_id(), 0, {"Anchor": anchor}, []))
         block = _creation_block(rpc, anchor) if from_block is None else from_block
-        alone = Deployment(rpc.chain_id(), block, {"Anchor": anchor}, [])
-        config = alone.contract("Anchor", rpc).call("config")
-        inbox = str(config["inbox"])
         if from_block is None:
             # Deployed before the Anchor, which names it.
             block = min(block, _creation_block(rpc, inbox))
@@ -117,6 +122,21 @@ class L1:
             block_hash=batch.block_hash,
             inbox_block=items[-1].block_number if items else from_block,
         )
+
+
+def _inbox_of(rpc: Rpc, deployment: Deployment) -> str:
+    """What the Anchor says; ChainError when there is none at its address."""
+    anchor = deployment.contract("Anchor", rpc)
+    if not rpc.code(anchor.address):
+        raise ChainError(
+            f"anchor: {rpc.name} has no contract at {anchor.address}; is it the chain?"
+        )
+    try:
+        return str(anchor.call("config")["inbox"])
+    except RpcUnavailableError:
+        raise
+    except ChainError as problem:
+        raise ChainError(f"anchor: {anchor.address} is no Anchor ({problem})") from None
 
 
 def _creation_block(rpc: Rpc, address: str) -> int:

@@ -6,8 +6,11 @@ that somebody could want to lie about.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from provenue import wire
 from provenue.client.signing import ActionSigner, NonceSource
@@ -118,11 +121,24 @@ class Market:
             liquidation=first + len(posted) - 1,
         )
 
-    def garbage(self) -> ArchivedBatch:
+    def garbage(self) -> tuple[ArchivedBatch, Step]:
         """Batch 1 of a mad operator: nothing in it is a message."""
         self._look_at_the_clock()
         noise = [wire.keccak256(bytes([n]))[: n % 33] for n in range(40)]
-        return self._batch([*noise, bytes(300), b"\x01", b"\xff" * 200], go_on=False)
+        batch = self._batch([*noise, bytes(300), b"\x01", b"\xff" * 200], go_on=False)
+        return batch, Step(0, 0, 0, 0, 0)
+
+    def truncated(self) -> tuple[ArchivedBatch, Step]:
+        """Batch 1 cut off within its messages: what is not wholly there is empty (7.1)."""
+        whole, step = self.lively()
+        start = wire.posted_size_bytes(len(wire.decode_posted(whole.data)), 0)
+        data = whole.data[: (start + len(whole.data)) // 2]
+        head = dataclasses.replace(whole.head, posted_bytes=len(data))
+        cut = msgspec.structs.replace(
+            whole, header=head.encode(), data=data, data_hash=wire.keccak256(data),
+            input_root=wire.input_root(data, head, whole.inbox),
+        )  # fmt: skip
+        return cut, step
 
     def post(self, batch: ArchivedBatch, claim: wire.ClaimTree) -> None:
         """As the operator."""

@@ -16,7 +16,7 @@ from provenue.settlement.local_chain import LocalChain, start_chain
 from provenue.settlement.rpc import Rpc
 from provenue.settlement.tx import Account
 from provenue.watcher.drills.lies import Lie, LyingTrees
-from provenue.watcher.drills.market import PRESET, Market, Step, account_of
+from provenue.watcher.drills.market import PRESET, Market, account_of
 from provenue.watcher.drills.scenarios import BATCH, SCENARIOS, Cast
 from provenue.watcher.history import History
 from provenue.watcher.l1 import L1
@@ -49,6 +49,11 @@ class Player(msgspec.Struct, frozen=True):
     moves: list[str]
     transactions: int
     gas: int
+    bond_before_wei: int
+    bond_after_wei: int
+    """What the Anchor holds for its claims; rivals bring theirs with the claim."""
+    slashed_wei: int
+    """What was taken of the bonds of its claims."""
     before_wei: int
     after_wei: int
     gained_wei: int
@@ -101,6 +106,7 @@ class Seat:
     trees: ComputedTrees
     party: Party
     before_wei: int = 0
+    bond_before_wei: int = 0
     spent_before: int = 0
 
     def catch_up(self) -> None:
@@ -115,6 +121,10 @@ class Seat:
         self.catch_up()
         _, plan = self.party.look()
         return self.party.move(plan)
+
+    def bond_wei(self) -> int:
+        """What the Anchor holds for the claims of the account."""
+        return int(self.l1.anchor.contract.call("bond_of", self.party.address))
 
     def worth_wei(self) -> int:
         """What the account has, on the chain and in both contracts."""
@@ -162,10 +172,7 @@ class _Table:
         opening = market.opening()
         self._execute(opening)
         market.post(opening, wire.ClaimTree(teller.history.executed[0].roots))
-        if self.scenario.garbage:
-            batch, step = market.garbage(), Step(0, 0, 0, 0, 0)
-        else:
-            batch, step = market.lively()
+        batch, step = self.scenario.batch(market)
         cast = self.scenario.cast(market, step)
         self._execute(batch)
         roots = teller.history.executed[BATCH].roots
@@ -181,7 +188,8 @@ class _Table:
             # Strangers come first: what they can be ahead with, they are.
             self.seats.insert(n, self._seat(role, account_of(_STRANGERS + n), lie, honest=False))
         for seat in self.seats:
-            seat.before_wei = seat.before_wei or seat.worth_wei()
+            seat.before_wei = seat.worth_wei()
+            seat.bond_before_wei = seat.bond_wei()
         return cast
 
     def _execute(self, batch: object) -> None:
@@ -239,16 +247,18 @@ class _Table:
     def _wrong_have_paid(self, claims: list[ClaimInfo], right: bytes) -> bool:
         """Each wrong claim is void, and bonds were taken for all of them together."""
         wrong = [claim for claim in claims if claim.claim_root != right]
+        return all(
+            claim.status == "void" and self._slashed_wei(claim.claimant) >= claim.bond_wei
+            for claim in wrong
+        )
+
+    def _slashed_wei(self, claimant: str) -> int:
         contract, head = self.market.anchor.contract, self.chain.rpc.block_number()
         events = contract.events("BondSlashed", self.market.deployment.block, head)
-        taken: dict[str, int] = {}
-        for event in events:
-            paid = int(event.args["credit_wei"]) + int(event.args["burnt_wei"])
-            owner = str(event.args["claimant"])
-            taken[owner] = taken.get(owner, 0) + paid
-        return all(
-            claim.status == "void" and taken.get(claim.claimant, 0) >= claim.bond_wei
-            for claim in wrong
+        return sum(
+            int(event.args["credit_wei"]) + int(event.args["burnt_wei"])
+            for event in events
+            if event.args["claimant"] == claimant
         )
 
     def _player(self, seat: Seat) -> Player:
@@ -262,6 +272,9 @@ class _Table:
             moves=[made.moves for made in ledger],
             transactions=len(ledger),
             gas=sum(made.gas for made in ledger),
+            bond_before_wei=seat.bond_before_wei,
+            bond_after_wei=seat.bond_wei(),
+            slashed_wei=self._slashed_wei(seat.party.address),
             before_wei=seat.before_wei,
             after_wei=after_wei,
             gained_wei=after_wei - seat.before_wei + price_wei,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from provenue import wire
+from provenue.watcher.archive import ArchivedBatch
 from provenue.watcher.drills.lies import (
     Lie,
     at_the_end,
@@ -40,8 +41,8 @@ class Scenario:
 
     lines: str
     cast: Callable[[Market, Step], Cast]
-    garbage: bool = False
-    """Batch 1 is noise."""
+    batch: Callable[[Market], tuple[ArchivedBatch, Step]] = Market.lively
+    """What batch 1 is."""
 
 
 def _operator(tell: Callable[[Market, Step], Lie]) -> Callable[[Market, Step], Cast]:
@@ -114,7 +115,13 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "garbage": Scenario(
             "The operator posts noise and claims rightly what it does: nothing. Nobody disputes.",
             lambda _m, _s: Cast(),
-            garbage=True,
+            batch=Market.garbage,
+        ),
+        "truncated": Scenario(
+            "The operator posts a batch that is cut off; a stranger claims that a message which is "
+            "not there did something.",
+            lambda m, step: Cast(strangers=[Lie(BATCH, step.liquidation, balance(m.short, 1))]),
+            batch=Market.truncated,
         ),
         "sybil": Scenario(
             "The operator lies; a Sybil makes the right claim first and defends it badly.", _sybil
