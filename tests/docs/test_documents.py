@@ -172,3 +172,10 @@ def test_the_open_holes_are_those_that_tests_expect_to_fail() -> None:
     listed = {row[0] for row in rows(page)}
     assert not marked - listed, f"open, and not in docs/open-holes.md: {sorted(marked - listed)}"
     assert not listed - marked, f"closed: take out of docs/open-holes.md: {sorted(listed - marked)}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_no_figure_is_left_to_be_filled_in(document: Path) -> None:
+    """A line of capitals stands where a table was to be."""
+    text = re.sub(r"`[^`]*`", "", document.read_text(encoding="utf-8"))
+    assert not re.findall(r"^[A-Z]{6,}$|\b(?:TODO|TBD|FIXME)\b", text, re.MULTILINE)
