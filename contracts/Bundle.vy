@@ -9,7 +9,7 @@
 """
 
 CALLS_MAX: constant(uint256) = 4
-CALL_BYTES_MAX: constant(uint256) = 4096  # the longest is a step: a witness of at most 3 KiB
+CALL_BYTES_MAX: constant(uint256) = 4096  # the longest is a step: a witness of at most 3,200 bytes
 
 
 @external

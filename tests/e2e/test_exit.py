@@ -55,16 +55,28 @@ def _abandoned_by_its_operator(bench: Bench) -> None:
     bench.finalize()
 
 
+def _done(
+    bench: Bench, folder: Path, number: int, *command: str
+) -> subprocess.CompletedProcess[str]:
+    """A command of a user with an account of its own."""
+    arguments = [*PROVENUE, *command, "--rpc-url", bench.chain.url, "--key",
+                 bench.traders[number][1], "--deployment", str(folder / "venue.json")]  # fmt: skip
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
+
+
 def _run(bench: Bench, folder: Path, command: str, number: int, *options: str) -> Any:
-    """A command of a user with an account of its own and an archive of its own."""
-    key = bench.traders[number][1]
-    data = folder / f"user-{number}"
-    venue = str(folder / "venue.json")
-    arguments = [*PROVENUE, command, "--rpc-url", bench.chain.url, "--key", key,
-                 "--deployment", venue, "--data", str(data), *options]  # fmt: skip
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
+    """One that succeeds, with an archive of its own."""
+    data = str(folder / f"user-{number}")
+    done = _done(bench, folder, number, command, "--data", data, *options)
     assert done.returncode == 0, done.stderr[-2_000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _force(bench: Bench, folder: Path, number: int, *options: str) -> Any:
+    """`provenue force`, which succeeds."""
+    done = _done(bench, folder, number, "force", *options)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return json.loads(done.stdout)
 
 
 def _now_ms(bench: Bench) -> int:
@@ -113,20 +125,20 @@ def test_both_sides_of_a_position_leave_without_the_operator(bench: Bench, tmp_p
     _abandoned_by_its_operator(bench)
     for number in (0, 1):
         before = _wallet(bench, number)
-        bench.inbox.forced_close(_sender(bench, number), subaccount=0)
+        _force(bench, tmp_path, number, "close")
         closed = _anchor_forced(bench, tmp_path, number, price_units=MARK_UNITS)
         assert (closed["inbox_items"], closed["rejected"], closed["work_left"]) == (1, [], False)
-        bench.inbox.forced_withdraw(
-            _sender(bench, number), subaccount=0, asset=0, amount_units=AMOUNT_MAX,
-            recipient=bench.traders[number][0],
-        )  # fmt: skip
+        report = _force(bench, tmp_path, number, "withdraw", "--asset", "USDC")
+        assert (report["action"], report["owner"]) == ("withdraw", bench.traders[number][0])
         taken = _anchor_forced(bench, tmp_path, number)
         assert (taken["inbox_items"], taken["rejected"]) == (1, [])
         (paid,) = _run(bench, tmp_path, "claim", number)
         # Slippage and fees are a small part of a small position.
         assert DEPOSIT_UNITS * 99 // 100 < paid["amount_units"] < DEPOSIT_UNITS * 101 // 100
         assert _wallet(bench, number) == before + paid["amount_units"]
-        assert _run(bench, tmp_path, "claim", number) == [], "nothing is paid twice"
+        again = _done(bench, tmp_path, number, "claim", "--data", str(tmp_path / f"user-{number}"))
+        assert (again.returncode, again.stdout) == (0, ""), "nothing is paid twice"
+        assert f"nothing to pay to {bench.traders[number][0]}" in again.stderr
     verified = subprocess.run(
         [*PROVENUE, "verify", "--rpc-url", bench.chain.url, "--deployment",
          str(tmp_path / "venue.json"), "--all", "--json"],
@@ -173,3 +185,23 @@ def test_before_an_item_is_overdue_only_the_operator_posts(bench: Bench, tmp_pat
         )  # fmt: skip
         assert done.returncode == 1
         assert reason in done.stderr
+
+
+def test_orders_and_session_keys_go_by_the_inbox_and_mistakes_are_named(
+    bench: Bench, tmp_path: Path
+) -> None:
+    _abandoned_by_its_operator(bench)
+    _force(bench, tmp_path, 0, "cancel")
+    assert _force(bench, tmp_path, 0, "revoke", "--slot", "1")["slot"] == 1
+    report = _anchor_forced(bench, tmp_path, 0)
+    assert report["inbox_items"] == 2
+    for options, message in (
+        (("cancel", "--subaccount", "256"), "subaccount: expected 0 to 255, was 256"),
+        (("revoke", "--slot", "-1"), "slot: expected 0 to 255, was -1"),
+        (("withdraw", "--asset", "EUR"), "asset: expected one of USDC"),
+        (("withdraw", "--asset", "USDC", "--amount-units", "0"), "amount-units: expected 1 to"),
+        (("withdraw", "--asset", "USDC", "--to", "0x12"), "to: expected an address"),
+    ):
+        done = _done(bench, tmp_path, 0, "force", *options)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"provenue force {options[0]}: {message}" in done.stderr

@@ -70,9 +70,16 @@ def claim(
             found = Withdrawals(
                 verifier.archive, final, preset=guest.preset, domain=l1.domain, elf=guest.elf
             )
-            for one in found.of(bytes.fromhex(account.address[2:])):
-                if vault.is_paid(one.id):
-                    continue
+            mine = found.of(bytes.fromhex(account.address[2:]))
+            unpaid = [one for one in mine if not vault.is_paid(one.id)]
+            if not unpaid:
+                waiting = verifier.source.checked - final
+                print(
+                    f"provenue claim: nothing to pay to {account.address}: no withdrawal of the "
+                    f"{final} batches that are final is unpaid; {waiting} more are not final yet",
+                    file=sys.stderr,
+                )
+            for one in unpaid:
                 paid_units = vault.withdraw(Sender(l1.rpc, account), found.proof(one))
                 report = {
                     "id": one.id,

@@ -41,11 +41,12 @@ def run(
     onchain: Annotated[bool, Parameter(negative="")] = False,
     evm: EvmKind = "auto",
 ) -> int:
-    """Run a program and print one JSON object: exit, steps, pc, state_hash, mips, status, why.
+    """Run a program and print one JSON object: exit, steps, pc, state_hash, mips.
 
-    `exit` is a0 of the exit call (a7 = 93), or null if the program did not get there; `why` names
-    the trap. Exit status 0: the machine ran, whatever became of the program; 1: the contract and
-    the machine differ; 2: the file or an argument is bad.
+    `exit` is a0 of the exit call (a7 = 93). If the program did not get there it is null, and the
+    object has a `status`, running or trapped, and the trap's name under `why`. Exit status 0: the
+    machine ran, whatever became of the program; 1: the contract and the machine differ; 2: the file
+    or an argument is bad.
 
     Parameters
     ----------
@@ -121,8 +122,9 @@ def _run(machine: Machine, max_steps: int) -> tuple[dict[str, Any], RunResult]:
         "pc": result.pc,
         "state_hash": "0x" + machine.machine_hash().hex(),
         "mips": round(result.steps / took_s / 1e6, 1) if took_s else 0.0,
-        "status": result.status.name.lower(),
     }
+    if result.status is not Status.HALTED:
+        answer["status"] = result.status.name.lower()
     if result.status is Status.TRAPPED:
         answer["why"] = result.event.name.lower()
     return answer, result

@@ -42,7 +42,13 @@ USDC_UNITS = 20_000_000 * 10**6
 BTC_UNITS = 20_000 * 10**8
 WITHDRAWN_USDC = Decimal("1234.5")
 SHOWN_ACCOUNTS = 5
+# From the end of trading to the summary. Of it each step leaves so much to those behind it.
 EXIT_S_MAX = 40.0
+KEPT_BY_TRADERS_S = 30.0
+KEPT_BY_WITHDRAWAL_S = 14.0
+KEPT_BY_OPERATOR_S = 9.0
+KEPT_BY_WATCHER_S = 7.0
+KEPT_BY_RECOVERY_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,17 @@ class RunOptions:
     takers: int = 6
     rate_percent: int = 100
     live: bool = True
+
+
+class _ExitClock:
+    """Runs from the end of trading: one bound over all that follows, not one for each step."""
+
+    def __init__(self) -> None:
+        self._ends_s = time.monotonic() + EXIT_S_MAX
+
+    def left_s(self, kept_s: float) -> float:
+        """What a step may take; at least a second, so that it can say what it waits for."""
+        return max(self._ends_s - time.monotonic() - kept_s, 1.0)
 
 
 def run(options: RunOptions) -> Summary:
@@ -83,19 +100,19 @@ def run(options: RunOptions) -> Summary:
         console.print(f"chain: {kind} at {venue.rpc_url}   api: {venue.api_url}")
         _deposit_all(venue)
         console.print(f"deposits: {2 * accounts} into the vault; trading {options.seconds:.0f} s")
-        traders, stats, seconds = _trade(venue, options, flow, console)
+        traders, stats, seconds, clock = _trade(venue, options, flow, console)
         console.print("traders stopped; withdrawing through the vault")
         venue.check()
         try:
-            _withdraw(venue, console)
+            _withdraw(venue, console, clock)
         except ClientError:
             venue.check()  # the operator's own last words say more than its closed socket
             raise
         assert venue.operator is not None
         venue.stop_signers()
-        venue.operator.stop(timeout_s=EXIT_S_MAX)
-        watched = venue.stop_watcher()
-        traders.stop()
+        venue.operator.stop(timeout_s=clock.left_s(KEPT_BY_OPERATOR_S))
+        watched = venue.stop_watcher(timeout_s=clock.left_s(KEPT_BY_WATCHER_S))
+        traders.stop(timeout_s=clock.left_s(KEPT_BY_RECOVERY_S))
         return summarise(
             data=venue.data / "operator",
             preset="dev",
@@ -144,8 +161,10 @@ def _plan(venue: LocalVenue, options: RunOptions, flow: str) -> Plan:
 
 def _trade(
     venue: LocalVenue, options: RunOptions, flow: str, console: Console
-) -> tuple[Child, dict[str, Any], float]:
-    """Let the traders trade for the time asked; (their process, last counters, seconds)."""
+) -> tuple[Child, dict[str, Any], float, _ExitClock]:
+    """Let the traders trade for the time asked; (their process, last counters, seconds, what is
+    left for the exit).
+    """
     plan = _plan(venue, options, flow)
     child = Child(
         "traders",
@@ -160,13 +179,14 @@ def _trade(
         with _interruptible(stop):
             stats = _watch(venue, child, options, flow, began, stop, console)
         seconds = time.monotonic() - began
+        clock = _ExitClock()
         child.end_input()
         while not stats.get("done"):
-            stats = child.next_line(20.0)
+            stats = child.next_line(clock.left_s(KEPT_BY_TRADERS_S))
     except BaseException:
         child.kill()
         raise
-    return child, stats, seconds
+    return child, stats, seconds, clock
 
 
 @contextlib.contextmanager
@@ -268,7 +288,7 @@ class _Look:
             raise StackError(f"the API does not answer: {problem}") from problem
 
 
-def _withdraw(venue: LocalVenue, console: Console) -> None:
+def _withdraw(venue: LocalVenue, console: Console, clock: _ExitClock) -> None:
     """One trader leaves with some money, through a proof in a final root."""
     _, key = venue.accounts[-1]
     with Client(venue.api_url, private_key=key, rpc_url=venue.rpc_url) as client:
@@ -276,7 +296,7 @@ def _withdraw(venue: LocalVenue, console: Console) -> None:
         withdrawal = client.withdraw("USDC", WITHDRAWN_USDC)
         began = time.monotonic()
         # Waits for a final root that proves it, checks the proof here, then has the vault pay.
-        paid = client.claim(withdrawal, timeout_s=EXIT_S_MAX - 8)
+        paid = client.claim(withdrawal, timeout_s=clock.left_s(KEPT_BY_WITHDRAWAL_S))
         console.print(
             f"withdrawal {withdrawal}: {paid} USDC paid by the vault, "
             f"{time.monotonic() - began:.1f} s after it was asked for"

@@ -299,10 +299,10 @@ class LocalVenue:
         )
         self.watcher.next_line(READY_TIMEOUT_S)
 
-    def stop_watcher(self) -> dict[str, Any]:
+    def stop_watcher(self, *, timeout_s: float = 30.0) -> dict[str, Any]:
         """End the watcher; what it says about the whole time."""
         assert self.watcher is not None
-        self.watcher.stop()
+        self.watcher.stop(timeout_s=timeout_s)
         return self.watcher.next_line(1.0)
 
     def _start_signer(self, index: int, key: str) -> None:
