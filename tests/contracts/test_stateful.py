@@ -324,13 +324,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=WHO, asset=st.integers(0, 2), pick=st.integers(0, 10**6))
     def good_day(self, who: str, asset: int, pick: int) -> None:
-        """Money is withdrawn, the batch becomes final, someone is paid."""
+        """Money is withdrawn, the batch becomes final, someone is paid; rivals take their bonds."""
         self.mend()
         self.issue(who, asset, 500_000)
         if len(self.batches) - self.final < 12:
             self.post(lie=False, messages=1, take_all=True)
         self.finalize(8, 3_600)
         self.withdraw(pick, self.final - 1)
+        self.release()
 
     # -- payouts ---------------------------------------------------------------------------------
 

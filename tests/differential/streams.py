@@ -286,8 +286,8 @@ class Stream:
         rng = self.rng
         asset = rng.choices((0, 1, 2), (70, 20, 10))[0]
         amount = rng.choice((1, 10**6, 10**8, 10**9, 10**10, 10**10, 5 * 10**10))
-        if self.market.extreme and rng.random() < 0.35:  # up to the cap of an asset, in the end
-            asset, amount = rng.choice((0, 1, 2, 2, 2)), 1 << 53
+        if self.market.extreme and rng.random() < 0.6:  # up to the cap of an asset, in the end
+            asset, amount = rng.choice((0, 1, 2, 2, 2, 2)), 1 << 53
         room = (
             ASSET_TOTAL_MAX - state.assets[asset].applied_units + state.assets[asset].issued_units
         )

@@ -67,7 +67,7 @@ def test_engine_and_specification_agree_on_a_larger_preset(seed: int) -> None:
 @pytest.mark.slow
 def test_streams_reach_every_kind_code_event_reason_and_branch() -> None:
     coverage = Coverage()
-    for seed in range(1, 9):
+    for seed in range(1, 11):
         coverage.merge(run(seed, 5_000, None).coverage)
     report = coverage.report()
     answers = {code for _, code in coverage.codes}

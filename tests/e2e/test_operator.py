@@ -194,7 +194,8 @@ def test_read_models_that_are_damaged_are_named_and_need_not_be_kept(site: Site)
     process = site.start("--no-anchor", data="rebuilt")
     try:
         assert process.stdout is not None
-        assert "api_url" in json.loads(process.stdout.readline())
+        line = process.stdout.readline()
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        _, error = process.communicate(timeout=60)
+    assert "api_url" in line, error

@@ -174,7 +174,7 @@ def test_a_venue_that_is_stopped_while_it_starts_leaves_nothing(
     started = _Started(tmp_path, *command, "--chain", "eth-tester")
     # The chain's own folder is the first thing that it makes.
     started.wait_for(lambda: any(started.scratch.glob("provenue-chain-*")))
-    assert started.end(number, within_s=30) == (status, "")
+    assert started.end(number, within_s=90) == (status, "")
 
 
 @pytest.mark.e2e

@@ -176,7 +176,7 @@ def test_what_the_node_withholds_is_unknown_and_not_wrong(
 def test_padding_that_a_strict_decoder_refuses_hides_no_batch(bench: Bench, tmp_path: Path) -> None:
     """The contract takes calldata with any bytes behind the end of `data`; so do we."""
     bench.open()
-    bench.trade(1)
+    bench.trade(2)
     bench.close_batch()
     worker = bench.new_worker()
     proven = worker._next_proven()

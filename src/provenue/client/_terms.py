@@ -38,7 +38,7 @@ class OrderTerms(TypedDict, total=False):
 
 
 def _choice(name: str, value: str, choices: dict[str, Any]) -> Any:
-    if value not in choices:
+    if value not in tuple(choices):  # whatever its type, also what has no hash
         raise ValueError(f"{name}: expected {' or '.join(choices)}, was {value!r}")
     return choices[value]
 
