@@ -4,6 +4,7 @@
 #   make conformance               the machine's step on the chain and off it, the long way
 #   make disputes                  the model of disputes, thousands of runs and every small play
 #   make faults                    kill -9 at 200 points, 1,000 flipped bits, a failing disk
+#   make bench                     the benchmarks: the book alone (provenue bench book)
 #   make lint                      ruff, mypy, layer boundaries, tree rules
 #   make guest                     the program as RV64IM ELFs, one per preset, in build/guest/
 #   make generate                  rewrite what is generated from protocol/
@@ -18,7 +19,7 @@ KILLS ?= 200
 FLIPS ?= 1000
 STATES ?= 1000000
 
-.PHONY: run test test-quick conformance disputes faults lint guest generate setup clean
+.PHONY: run test test-quick conformance disputes faults bench lint guest generate setup clean
 .DEFAULT_GOAL := setup
 
 setup:
@@ -49,6 +50,9 @@ disputes: setup
 faults: setup
 	PROVENUE_KILLS=$(KILLS) PROVENUE_FLIPS=$(FLIPS) $(PY) -m pytest -n $(WORKERS) -rP \
 		tests/sequencer/test_kill.py tests/sequencer/test_faults.py $(ARGS)
+
+bench: setup
+	@.venv/bin/provenue bench book $(ARGS)
 
 lint: setup
 	$(PY) -m ruff check .

@@ -23,17 +23,22 @@ struct UndoEntry {
 
 struct UndoLog {
     uint32_t count;
-    uint32_t pad;
+    uint32_t tag;  // in the upper half of the word, the lower is zero
     UndoEntry entries[kUndoEntriesMax];
-    uint16_t slots[kUndoSlots];  // entry + 1 by hash of the offset, 0 is free
+    // By hash of the offset: the message's tag and entry + 1. A slot with another tag is free, so
+    // that beginning a message costs nothing.
+    uint32_t slots[kUndoSlots];
 
     // Record a leaf before it is written. Recording it again costs a probe.
     void record(const uint8_t* image, uint64_t offset) {
+#if defined(PROVENUE_UNMARKED)
+        return;  // the book benchmark's second library: what marking costs is the difference
+#endif
         const uint64_t leaf = offset / kUndoLeafBytes;
         uint32_t slot = slot_of(leaf);
         // Bounded by kUndoSlots: the table is at most half full.
-        for (; slots[slot] != 0; slot = (slot + 1) % kUndoSlots)
-            if (entries[slots[slot] - 1].offset == leaf * kUndoLeafBytes) return;
+        for (; is_taken(slot); slot = (slot + 1) % kUndoSlots)
+            if (entries[(slots[slot] & kEntryMask) - 1].offset == leaf * kUndoLeafBytes) return;
         ASSERT(count < kUndoEntriesMax, "undo log full");
         UndoEntry& entry = entries[count];
         entry.offset = leaf * kUndoLeafBytes;
@@ -41,7 +46,7 @@ struct UndoLog {
         __builtin_memcpy(entry.old_leaf, __builtin_assume_aligned(image + entry.offset, 8),
                          kUndoLeafBytes);
         count += 1;
-        slots[slot] = static_cast<uint16_t>(count);
+        slots[slot] = tag | count;
     }
 
     // Record every leaf of a range.
@@ -63,10 +68,21 @@ struct UndoLog {
 
     // Begin a new message: what is in the image now is what a rollback restores.
     void clear() {
-        while (count > 0) forget_last();
+        if (count == 0) return;
+        count = 0;
+        tag += kTagStep;
+        if (tag == 0) std::memset(slots, 0, sizeof slots);  // tags begin anew
     }
 
 private:
+    static constexpr uint32_t kTagStep = 1u << 16;
+    static constexpr uint32_t kEntryMask = kTagStep - 1;
+    static_assert(kUndoEntriesMax < kTagStep);
+
+    bool is_taken(uint32_t slot) const {
+        return (slots[slot] & ~kEntryMask) == tag && (slots[slot] & kEntryMask) != 0;
+    }
+
     static uint32_t slot_of(uint64_t leaf) {
         constexpr uint64_t kMultiplier = 0x9E37'79B9'7F4A'7C15;  // 2^64 / golden ratio
         static_assert(kUndoSlots == 1 << 13);
@@ -77,8 +93,8 @@ private:
     // a later entry: clearing the slot is a correct removal.
     void forget_last() {
         uint32_t slot = slot_of(entries[count - 1].offset / kUndoLeafBytes);
-        while (slots[slot] != count) slot = (slot + 1) % kUndoSlots;
-        slots[slot] = 0;
+        while (slots[slot] != (tag | count)) slot = (slot + 1) % kUndoSlots;
+        slots[slot] = tag;  // free
         count -= 1;
     }
 };

@@ -24,10 +24,8 @@ bool has_free_order(const State& state) {
     return state.globals().order_free_head != kNoLink || state.globals().orders_used < kOrdersMax;
 }
 
-uint32_t open_order(State& state, const NewOrder& order) {
+uint32_t make_order(State& state, const NewOrder& order) {
     const uint32_t slot = take_slot(state);
-    AccountRecord& account = state.accounts.edit(order.account);
-    ASSERT(account.open_orders < kOrdersPerAccount, "too many orders of one account");
     OrderRecord& record = state.orders.edit(slot);
     ASSERT(life_of(record) == OrderLife::kFree, "order slot in use");
 
@@ -40,14 +38,21 @@ uint32_t open_order(State& state, const NewOrder& order) {
     record.next = kNoLink;
     record.prev = kNoLink;
     record.account_next = kNoLink;
-    record.account_prev = account.order_tail;
+    record.account_prev = kNoLink;
     record.price_ticks = order.price_ticks;
     record.live = static_cast<uint8_t>(OrderLife::kTaking);
     record.remaining_lots = order.size_lots;
     record.size_lots = order.size_lots;
     record.client_id = order.client_id;
     record.good_till_s = order.good_till_s;
+    return slot;
+}
 
+uint32_t open_order(State& state, const NewOrder& order) {
+    const uint32_t slot = make_order(state, order);
+    AccountRecord& account = state.accounts.edit(order.account);
+    ASSERT(account.open_orders < kOrdersPerAccount, "too many orders of one account");
+    state.orders.edit(slot, &OrderRecord::account_prev) = account.order_tail;
     if (account.order_tail == kNoLink)
         account.order_head = link_to(slot);
     else

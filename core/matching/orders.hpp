@@ -56,7 +56,9 @@ struct NewOrder {
 };
 
 bool has_free_order(const State& state);
-// Takes a slot and joins the tail of the account's list, whose next expiry is not after the
+// Takes a slot; the order is in no book and in no list yet.
+uint32_t make_order(State& state, const NewOrder& order);
+// The same, and it joins the tail of the account's list, whose next expiry is not after the
 // order's; the order does not rest yet.
 uint32_t open_order(State& state, const NewOrder& order);
 // The order has left the book and takes again, with its id and its place in the account's list.

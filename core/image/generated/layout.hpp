@@ -169,15 +169,22 @@ struct InstrumentRecord {
   uint64_t funding_time_ms;
   int64_t clearing_units;
   int64_t premium_ppm;
-  uint32_t bid_root;
-  uint32_t ask_root;
   uint16_t base_asset;
   uint16_t feed;
   uint8_t listed;
   uint8_t kind;
   uint16_t pad;
+  uint64_t pad2;
+  uint32_t bid_root;
+  uint32_t ask_root;
+  uint32_t bid_best;
+  uint32_t ask_best;
+  uint32_t bid_near;
+  uint32_t ask_near;
+  uint32_t bid_near_prefix;
+  uint32_t ask_near_prefix;
 };
-static_assert(sizeof(InstrumentRecord) == 128);
+static_assert(sizeof(InstrumentRecord) == 160);
 static_assert(offsetof(InstrumentRecord, name) == 0);
 static_assert(offsetof(InstrumentRecord, tick_size) == 16);
 static_assert(offsetof(InstrumentRecord, lots_per_base) == 24);
@@ -195,13 +202,20 @@ static_assert(offsetof(InstrumentRecord, funding_index) == 80);
 static_assert(offsetof(InstrumentRecord, funding_time_ms) == 88);
 static_assert(offsetof(InstrumentRecord, clearing_units) == 96);
 static_assert(offsetof(InstrumentRecord, premium_ppm) == 104);
-static_assert(offsetof(InstrumentRecord, bid_root) == 112);
-static_assert(offsetof(InstrumentRecord, ask_root) == 116);
-static_assert(offsetof(InstrumentRecord, base_asset) == 120);
-static_assert(offsetof(InstrumentRecord, feed) == 122);
-static_assert(offsetof(InstrumentRecord, listed) == 124);
-static_assert(offsetof(InstrumentRecord, kind) == 125);
-static_assert(offsetof(InstrumentRecord, pad) == 126);
+static_assert(offsetof(InstrumentRecord, base_asset) == 112);
+static_assert(offsetof(InstrumentRecord, feed) == 114);
+static_assert(offsetof(InstrumentRecord, listed) == 116);
+static_assert(offsetof(InstrumentRecord, kind) == 117);
+static_assert(offsetof(InstrumentRecord, pad) == 118);
+static_assert(offsetof(InstrumentRecord, pad2) == 120);
+static_assert(offsetof(InstrumentRecord, bid_root) == 128);
+static_assert(offsetof(InstrumentRecord, ask_root) == 132);
+static_assert(offsetof(InstrumentRecord, bid_best) == 136);
+static_assert(offsetof(InstrumentRecord, ask_best) == 140);
+static_assert(offsetof(InstrumentRecord, bid_near) == 144);
+static_assert(offsetof(InstrumentRecord, ask_near) == 148);
+static_assert(offsetof(InstrumentRecord, bid_near_prefix) == 152);
+static_assert(offsetof(InstrumentRecord, ask_near_prefix) == 156);
 static_assert(std::is_standard_layout_v<InstrumentRecord>);
 static_assert(std::is_trivially_copyable_v<InstrumentRecord>);
 static_assert(std::has_unique_object_representations_v<InstrumentRecord>);  // P9
@@ -368,7 +382,8 @@ static_assert(std::is_trivially_copyable_v<LevelRecord>);
 static_assert(std::has_unique_object_representations_v<LevelRecord>);  // P9
 
 // nodes: price index: 64-ary trie over 30-bit prices, five digits; `children` are node or (last
-// digit) level links
+// digit) level links. An instrument's `best` is the best level of a side, `near` the node of the
+// fourth digit above it (4,096 prices), `near_prefix` their first three digits
 struct NodeRecord {
   uint64_t bitmap;
   uint32_t next_free;
@@ -591,31 +606,31 @@ inline constexpr uint64_t kAssetsOffset = 0xc000;
 inline constexpr uint32_t kAssetsCount = 16;
 inline constexpr uint64_t kInstrumentsOffset = 0xd000;
 inline constexpr uint32_t kInstrumentsCount = 128;
-inline constexpr uint64_t kAccountsOffset = 0x11000;
+inline constexpr uint64_t kAccountsOffset = 0x12000;
 inline constexpr uint32_t kAccountsCount = 131'072;
-inline constexpr uint64_t kAccountBucketsOffset = 0x811000;
+inline constexpr uint64_t kAccountBucketsOffset = 0x812000;
 inline constexpr uint32_t kAccountBucketsCount = 131'072;
-inline constexpr uint64_t kBalancesOffset = 0xc11000;
+inline constexpr uint64_t kBalancesOffset = 0xc12000;
 inline constexpr uint32_t kBalancesCount = 0x200000;
-inline constexpr uint64_t kKeysOffset = 0x1c11000;
+inline constexpr uint64_t kKeysOffset = 0x1c12000;
 inline constexpr uint32_t kKeysCount = 524'288;
-inline constexpr uint64_t kNoncesOffset = 0x2c11000;
+inline constexpr uint64_t kNoncesOffset = 0x2c12000;
 inline constexpr uint32_t kNoncesCount = 524'288;
-inline constexpr uint64_t kPositionsOffset = 0x3c11000;
+inline constexpr uint64_t kPositionsOffset = 0x3c12000;
 inline constexpr uint32_t kPositionsCount = 0x200000;
-inline constexpr uint64_t kHousePositionsOffset = 0xbc11000;
+inline constexpr uint64_t kHousePositionsOffset = 0xbc12000;
 inline constexpr uint32_t kHousePositionsCount = 128;
-inline constexpr uint64_t kOrdersOffset = 0xbc13000;
+inline constexpr uint64_t kOrdersOffset = 0xbc14000;
 inline constexpr uint32_t kOrdersCount = 0x100000;
-inline constexpr uint64_t kLevelsOffset = 0xfc13000;
+inline constexpr uint64_t kLevelsOffset = 0xfc14000;
 inline constexpr uint32_t kLevelsCount = 262'144;
-inline constexpr uint64_t kNodesOffset = 0x10413000;
+inline constexpr uint64_t kNodesOffset = 0x10414000;
 inline constexpr uint32_t kNodesCount = 1'048'832;
-inline constexpr uint64_t kScanOffset = 0x22425000;
+inline constexpr uint64_t kScanOffset = 0x22426000;
 inline constexpr uint32_t kScanCount = 1;
-inline constexpr uint64_t kScanRanksOffset = 0x22426000;
+inline constexpr uint64_t kScanRanksOffset = 0x22427000;
 inline constexpr uint32_t kScanRanksCount = 32;
-inline constexpr uint64_t kImageBytes = 0x22427000;
+inline constexpr uint64_t kImageBytes = 0x22428000;
 }  // namespace preset_main
 
 }  // namespace provenue
