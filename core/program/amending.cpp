@@ -1,5 +1,6 @@
 #include "core/program/amending.hpp"
 
+#include "core/base/generated/wire.hpp"
 #include "core/clearing/rows.hpp"
 #include "core/program/placement.hpp"
 

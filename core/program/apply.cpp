@@ -1,4 +1,5 @@
 // Framing, time and dispatch (chapter 2). Every byte string is a message (P4).
+#include "core/base/generated/wire.hpp"
 #include "core/program/amending.hpp"
 #include "core/program/authorise.hpp"
 #include "core/program/bounds.hpp"

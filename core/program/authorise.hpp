@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/base/generated/wire.hpp"
 #include "core/program/run.hpp"
 
 namespace provenue::PROVENUE_PRESET_NAMESPACE {

@@ -1,5 +1,6 @@
 #include "core/program/custody.hpp"
 
+#include "core/base/generated/wire.hpp"
 #include "core/base/wide.hpp"
 #include "core/clearing/accounts.hpp"
 #include "core/clearing/settlement.hpp"

@@ -1,5 +1,6 @@
 #include "core/program/listing.hpp"
 
+#include "core/base/generated/wire.hpp"
 #include "core/base/wide.hpp"
 #include "core/clearing/accounts.hpp"
 #include "core/risk/margin.hpp"

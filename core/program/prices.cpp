@@ -1,5 +1,6 @@
 #include "core/program/prices.hpp"
 
+#include "core/base/generated/wire.hpp"
 #include "core/base/wide.hpp"
 #include "core/clearing/settlement.hpp"
 #include "core/matching/book.hpp"

@@ -1,5 +1,6 @@
 #include "core/program/trading.hpp"
 
+#include "core/base/generated/wire.hpp"
 #include "core/clearing/accounts.hpp"
 #include "core/program/placement.hpp"
 

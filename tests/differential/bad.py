@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.differential.wire import Item, encode, high_s, make_signers
 
-from provenue.spec.constants import MESSAGES, NONCE_MAX, PRICE_TICKS_MAX, SIZE_LOTS_MAX, Kind
+from provenue.spec.constants import NONCE_MAX, PRICE_TICKS_MAX, SIZE_LOTS_MAX, Kind
+from provenue.spec.formats import MESSAGES
 from provenue.spec.state import Order, State
 
 if TYPE_CHECKING:

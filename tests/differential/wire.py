@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import coincurve
 
-from provenue.spec.constants import MESSAGES, Kind, MessageFormat
+from provenue.spec.constants import Kind
 from provenue.spec.crypto import CRYPTO, CURVE_ORDER, keccak
+from provenue.spec.formats import MESSAGES, MessageFormat
 from provenue.spec.messages import digest
 
 __all__ = ["Item", "Signer", "encode", "high_s", "make_signers"]

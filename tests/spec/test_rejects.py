@@ -6,7 +6,8 @@ import pytest
 from tests.differential.wire import encode, make_signers
 from tests.spec.venue import BUY, COIN, MARK, PERPETUAL, SELL, SPOT, START_S, USDC, Venue
 
-from provenue.spec.constants import MESSAGES, Code, Kind
+from provenue.spec.constants import Code, Kind
+from provenue.spec.formats import MESSAGES
 
 U32_MAX = (1 << 32) - 1
 STRANGER = make_signers("stranger", 1)[0]

@@ -9,7 +9,8 @@ from tests.differential.wire import encode, high_s, make_signers
 from tests.spec.venue import BUY, FAR_MS, MARK, Trader, Venue, kinds
 
 from provenue.spec import CRYPTO
-from provenue.spec.constants import MESSAGES, Code, Kind
+from provenue.spec.constants import Code, Kind
+from provenue.spec.formats import MESSAGES
 from provenue.spec.messages import decode, digest
 
 WINDOW = 192

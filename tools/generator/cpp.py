@@ -143,6 +143,14 @@ def protocol_header(protocol: Protocol) -> str:
     lines += [*_constants(protocol), "", *_enums(protocol)]
     lines += ["", "// One record for every kind of event."]
     lines += _struct("Event", "", protocol.event_fields, protocol.event_bytes)
+    lines += ["", "}  // namespace provenue"]
+    return "\n".join(lines) + "\n"
+
+
+def wire_header(protocol: Protocol) -> str:
+    """core/base/generated/wire.hpp."""
+    lines = [f"// {HEADER}", "#pragma once", "", "#include <array>", "#include <cstdint>", ""]
+    lines += ['#include "core/base/generated/protocol.hpp"', "", "namespace provenue {"]
     lines += ["", '// EIP-712 domain: hashes of its type, of "Provenue" and of "1".']
     lines += _hash("kDomainTypeHash", DOMAIN_TYPE)
     lines += _hash("kDomainNameHash", "Provenue")

@@ -232,12 +232,22 @@ def layout_module(protocol: Protocol) -> str:
 
 
 def spec_module(protocol: Protocol) -> str:
-    """spec/constants.py: the same, in one file that imports nothing of ours."""
+    """spec/constants.py: the same numbers for the specification, which imports nothing of ours."""
     lines = _head(
-        "Numbers, presets, codes, messages, events and EIP-712 types for the specification.",
+        "Numbers, presets, codes and enumerations for the specification.",
         "from dataclasses import dataclass", "from enum import IntEnum, IntFlag",
         "from typing import Final, Self", "",
     )  # fmt: skip
     lines += [*_constants(protocol), "", "", *_presets(protocol), "", "", *_codes(protocol)]
-    lines += ["", "", *_enums(protocol), "", "", *_formats(protocol), "", *_event(protocol)]
+    return file_text([*lines, "", "", *_enums(protocol)])
+
+
+def spec_formats_module(protocol: Protocol) -> str:
+    """spec/formats.py: what lies where in messages and events."""
+    lines = _head(
+        "Formats of messages, events and EIP-712 types for the specification.",
+        "from dataclasses import dataclass", "from typing import Final", "",
+        "from provenue.spec.constants import Kind", "",
+    )  # fmt: skip
+    lines += [*_formats(protocol), "", *_event(protocol)]
     return file_text([*lines, "", *_signed(protocol, hashes=False)])

@@ -3,9 +3,6 @@
 from types import SimpleNamespace
 
 from provenue.spec.constants import (
-    DOMAIN_NAME,
-    DOMAIN_TYPE,
-    DOMAIN_VERSION,
     NONE_U16,
     PPM,
     PRICE_MAX,
@@ -14,6 +11,7 @@ from provenue.spec.constants import (
     EventKind,
     InstrumentKind,
 )
+from provenue.spec.formats import DOMAIN_NAME, DOMAIN_TYPE, DOMAIN_VERSION
 from provenue.spec.notation import Reject, word
 from provenue.spec.state import (
     QUOTE,

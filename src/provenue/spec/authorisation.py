@@ -13,9 +13,9 @@ from provenue.spec.constants import (
     Code,
     EventKind,
     Kind,
-    MessageFormat,
 )
 from provenue.spec.crypto import CURVE_ORDER
+from provenue.spec.formats import MessageFormat
 from provenue.spec.messages import digest
 from provenue.spec.notation import Reject
 from provenue.spec.state import HOUSE, ZERO_ADDRESS, Account, Key, State

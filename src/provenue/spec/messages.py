@@ -4,8 +4,9 @@ import struct
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from provenue.spec.constants import MESSAGES, Code, Field, Kind, MessageFormat
+from provenue.spec.constants import Code, Kind
 from provenue.spec.crypto import Crypto, keccak
+from provenue.spec.formats import MESSAGES, Field, MessageFormat
 from provenue.spec.notation import Reject, clamp, word
 from provenue.spec.state import State
 

@@ -13,9 +13,9 @@ from provenue.spec.constants import (
     PRICE_MAX,
     Code,
     EventKind,
-    MessageFormat,
     Side,
 )
+from provenue.spec.formats import MessageFormat
 from provenue.spec.notation import Reject, clamp, trunc_div
 from provenue.spec.state import Instrument, SignerPrice, State
 from provenue.spec.sweep import start_sweep, sweep_part

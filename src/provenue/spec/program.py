@@ -13,8 +13,9 @@ from provenue.spec import (
     trading,
 )
 from provenue.spec.authorisation import authorise, set_key
-from provenue.spec.constants import Code, Kind, MessageFormat, TimeInForce
+from provenue.spec.constants import Code, Kind, TimeInForce
 from provenue.spec.events import Event
+from provenue.spec.formats import MessageFormat
 from provenue.spec.messages import check_framing, decode, message_time_ms
 from provenue.spec.notation import Reject
 from provenue.spec.state import State, undone_by_a_reject
