@@ -247,7 +247,7 @@ def spec_formats_module(protocol: Protocol) -> str:
     lines = _head(
         "Formats of messages, events and EIP-712 types for the specification.",
         "from dataclasses import dataclass", "from typing import Final", "",
-        "from provenue.spec.constants import Kind", "",
+        "from provenue.spec.constants import Kind", "", "",
     )  # fmt: skip
     lines += [*_formats(protocol), "", *_event(protocol)]
     return file_text([*lines, "", *_signed(protocol, hashes=False)])
