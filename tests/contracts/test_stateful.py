@@ -14,16 +14,15 @@ from typing import Any, ClassVar
 import boa
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from tests.contracts import naive
+from tests.contracts.lives import run_lives
 from tests.contracts.system import (
     CONFIG,
     CONTINUE,
@@ -436,29 +435,8 @@ class Life(RuleBasedStateMachine):
         assert self.system.inbox.accumulator(count) == accumulator
 
 
-def _run(sources: Sources, lives: int, moves: int, expected: set[str]) -> None:
-    """Run lives; a life in which nothing happens proves nothing, so what happened is checked."""
-    met: Counter[str] = Counter()
-    with boa.env.anchor():
-        system = System(sources)
-        system.install_game()
-        machine = type("Life", (Life,), {"system": system, "met": met})
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=lives,
-                stateful_step_count=moves,
-                deadline=None,
-                # The same lives in each test run; the nightly run takes new ones.
-                derandomize="PROVENUE_LIVES" not in os.environ,
-            ),
-        )
-    print(dict(met))
-    assert expected <= set(met), f"never happened: {sorted(expected - set(met))}"
-
-
 def test_sums_hold_through_random_lives(sources: Sources) -> None:
-    _run(sources, 12, 30, {"posted", "issued", "final", "paid"})
+    run_lives(sources, Life, 12, 30, {"posted", "issued", "final", "paid"})
 
 
 @pytest.mark.slow
@@ -470,7 +448,7 @@ def test_sums_hold_through_many_random_lives(sources: Sources) -> None:
         "released",
     }  # fmt: skip
     lives = int(os.environ.get("PROVENUE_LIVES", "24"))
-    _run(sources, lives, 50, everything)
+    run_lives(sources, Life, lives, 50, everything)
 
 
 def test_withdrawal_is_a_value() -> None:

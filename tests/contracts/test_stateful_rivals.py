@@ -13,15 +13,14 @@ from typing import Any, ClassVar
 import boa
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 from tests.contracts import naive
+from tests.contracts.lives import run_lives
 from tests.contracts.system import (
     CONFIG,
     ETHER,
@@ -439,27 +438,6 @@ class Rivals(RuleBasedStateMachine):
                 assert view.round_started_at == batch.began
 
 
-def _run(sources: Sources, lives: int, moves: int, expected: set[str]) -> None:
-    """Run lives; what never happened in them was not tested."""
-    met: Counter[str] = Counter()
-    with boa.env.anchor():
-        system = System(sources)
-        system.install_game()
-        machine = type("Rivals", (Rivals,), {"system": system, "met": met})
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=lives,
-                stateful_step_count=moves,
-                deadline=None,
-                # The same lives in each test run; the long run takes new ones.
-                derandomize="PROVENUE_LIVES" not in os.environ,
-            ),
-        )
-    print(dict(met))
-    assert expected <= set(met), f"never happened: {sorted(expected - set(met))}"
-
-
 OFTEN = {"posted", "joined", "decided", "final"}
 SELDOM = {
     "forced", "claimed again", "both lost", "promoted", "released", "rivals fell",
@@ -468,11 +446,11 @@ SELDOM = {
 
 
 def test_claims_and_ether_are_accounted_for_through_random_rounds(sources: Sources) -> None:
-    _run(sources, 12, 30, {"posted", "joined", "final"})
+    run_lives(sources, Rivals, 12, 30, {"posted", "joined", "final"})
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_000)
 def test_claims_and_ether_are_accounted_for_through_many_random_rounds(sources: Sources) -> None:
     """PROVENUE_LIVES=N for more."""
-    _run(sources, int(os.environ.get("PROVENUE_LIVES", "24")), 50, OFTEN | SELDOM)
+    run_lives(sources, Rivals, int(os.environ.get("PROVENUE_LIVES", "24")), 50, OFTEN | SELDOM)

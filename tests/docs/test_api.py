@@ -33,9 +33,8 @@ from provenue._generated.constants import REDUCE_ONLY_MAX
 from provenue.gateway import errors
 from provenue.gateway.auth import login_text
 from provenue.gateway.orders import CANCEL_REASONS
-from provenue.gateway.terms import SELF_TRADE_NAMES, TIME_NAMES
 from provenue.sequencer.anchor_log import BatchRecord
-from provenue.wire import Side
+from provenue.wire import SELF_TRADE_NAMES, TIME_NAMES, Side
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 _PRICE_SIGNER = 2

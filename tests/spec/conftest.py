@@ -1,7 +1,7 @@
 """Every behaviour is asked of both writings of the rules."""
 
 import pytest
-from tests.spec.venue import Venue
+from tests.spec.venue import CheckedVenue, Trader, Venue
 
 ENGINES = ["spec", "native"]
 
@@ -14,5 +14,17 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def venue(engine_name: str) -> Venue:
-    """Listed, priced, without traders."""
-    return Venue.listed(engine_name)
+    """Listed, priced, without traders; judged after every message."""
+    return CheckedVenue.listed(engine_name)
+
+
+@pytest.fixture
+def trader(venue: Venue) -> Trader:
+    """With 1,000 USDC."""
+    return venue.trader()
+
+
+@pytest.fixture
+def other(venue: Venue) -> Trader:
+    """Who is on the other side."""
+    return venue.trader()

@@ -11,11 +11,6 @@ from provenue.spec.events import Event
 ABANDONED_MS = 86_400_000
 
 
-@pytest.fixture
-def venue(engine_name: str) -> Venue:
-    return CheckedVenue.listed(engine_name)
-
-
 def _trade(long: Trader, short: Trader, price: int, lots: int) -> None:
     short.order(SELL, price, lots)
     long.order(BUY, price, lots)

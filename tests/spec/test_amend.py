@@ -15,7 +15,6 @@ from tests.spec.venue import (
     SELL,
     SLIDE,
     START_S,
-    CheckedVenue,
     Trader,
     Venue,
     fills,
@@ -25,22 +24,6 @@ from tests.spec.venue import (
 from provenue.spec.constants import CancelReason, Code, EventKind, Kind
 
 EVERY = 0xFFFF
-
-
-@pytest.fixture
-def venue(engine_name: str) -> Venue:
-    """Judged after every message."""
-    return CheckedVenue.listed(engine_name)
-
-
-@pytest.fixture
-def trader(venue: Venue) -> Trader:
-    return venue.trader()
-
-
-@pytest.fixture
-def other(venue: Venue) -> Trader:
-    return venue.trader()
 
 
 def _unchanged_but_the_nonce(venue: Venue, before: str) -> bool:

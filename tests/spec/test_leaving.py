@@ -15,11 +15,6 @@ from provenue.spec.events import Event
 STALE_MS = 60_000
 
 
-@pytest.fixture
-def venue(engine_name: str) -> Venue:
-    return CheckedVenue.listed(engine_name)
-
-
 def _of(events: list[Event], kind: EventKind) -> list[Event]:
     return [event for event in events if event.kind == kind]
 

@@ -18,7 +18,6 @@ from tests.spec.venue import (
     SELL,
     SLIDE,
     START_S,
-    CheckedVenue,
     Trader,
     Venue,
     fills,
@@ -27,12 +26,6 @@ from tests.spec.venue import (
 
 from provenue.spec.constants import CancelReason, Code, EventKind, Kind
 from provenue.spec.events import Event
-
-
-@pytest.fixture
-def venue(engine_name: str) -> Venue:
-    """Judged after every message."""
-    return CheckedVenue.listed(engine_name)
 
 
 def _long(venue: Venue, lots: int, usdc: int = 1_000) -> tuple[Trader, Trader]:

@@ -10,7 +10,6 @@ from tests.spec.venue import (
     IOC,
     MARK,
     SELL,
-    CheckedVenue,
     Trader,
     Venue,
     fills,
@@ -19,22 +18,6 @@ from tests.spec.venue import (
 
 from provenue.spec.constants import CancelReason, Code, EventKind, Kind
 from provenue.spec.events import Event
-
-
-@pytest.fixture
-def venue(engine_name: str) -> Venue:
-    """Judged after every message."""
-    return CheckedVenue.listed(engine_name)
-
-
-@pytest.fixture
-def trader(venue: Venue) -> Trader:
-    return venue.trader()
-
-
-@pytest.fixture
-def other(venue: Venue) -> Trader:
-    return venue.trader()
 
 
 def _meeting(events: list[Event]) -> list[tuple[str, int, int]]:

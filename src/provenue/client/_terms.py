@@ -2,18 +2,12 @@
 
 from typing import Any, Final, TypedDict
 
-from provenue.wire import SelfTrade, TimeInForce
+from provenue.wire import GOOD_TILL_S_MAX, SELF_TRADE_NAMES, TIME_NAMES
 
 __all__ = ["OrderTerms", "signed_terms"]
 
-_TIMES: Final = {
-    "good_til_cancelled": TimeInForce.GOOD_TILL_CANCELLED,
-    "immediate_or_cancel": TimeInForce.IMMEDIATE_OR_CANCEL,
-    "fill_or_kill": TimeInForce.FILL_OR_KILL,
-    "good_til_date": TimeInForce.GOOD_TILL_TIME,
-}
-_SELF_TRADES: Final = {mode.name.lower(): mode for mode in SelfTrade}
-_SECONDS_MAX: Final = (1 << 32) - 1
+_TIMES: Final = {name: time for time, name in TIME_NAMES.items()}
+_SELF_TRADES: Final = {name: mode for mode, name in SELF_TRADE_NAMES.items()}
 
 
 class OrderTerms(TypedDict, total=False):
@@ -73,7 +67,7 @@ def _good_till_s(time_in_force: str | None, good_til_ms: int | None) -> int:
     if (
         not isinstance(good_til_ms, int)
         or good_til_ms % 1_000
-        or not 0 < good_til_ms <= _SECONDS_MAX * 1_000
+        or not 0 < good_til_ms <= GOOD_TILL_S_MAX * 1_000
     ):
         raise ValueError(f"good_til_ms: expected whole seconds in ms since 1970, was {good_til_ms}")
     return good_til_ms // 1_000

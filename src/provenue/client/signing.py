@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from provenue._generated.constants import KEYS_PER_ACCOUNT, NONCE_MAX, NONE_U16
 from provenue.client.keys import Key
@@ -25,7 +25,7 @@ from provenue.wire import (
     Withdraw,
 )
 
-__all__ = ["ActionSigner", "NonceSource", "clock_ms"]
+__all__ = ["ActionSigner", "NonceSource", "SignedTerms", "clock_ms"]
 
 # Long enough for a slow venue, short enough that a forgotten action soon is worth nothing.
 VALID_MS: Final = 60_000
@@ -56,6 +56,22 @@ class NonceSource:
             self._last = max(self._clock(), self._last + 1)
             assert self._last <= NONCE_MAX
             return self._last
+
+
+class SignedTerms(TypedDict, total=False):
+    """How an order behaves, as it is signed. Each may be left out."""
+
+    order_type: OrderType
+    time_in_force: TimeInForce | None
+    """Without it a limit order is good till cancelled, a market order immediate or cancel."""
+    good_till_s: int
+    """In seconds since 1970; goes with GOOD_TILL_TIME."""
+    post_only: bool
+    slide: bool
+    """Goes with `post_only`."""
+    reduce_only: bool
+    self_trade: SelfTrade
+    client_id: int
 
 
 class ActionSigner:
@@ -116,35 +132,19 @@ class ActionSigner:
         side: Side,
         size_lots: int,
         price_ticks: int,
-        order_type: OrderType = OrderType.LIMIT,
-        time_in_force: TimeInForce | None = None,
-        good_till_s: int = 0,
-        post_only: bool = False,
-        slide: bool = False,
-        reduce_only: bool = False,
-        self_trade: SelfTrade = SelfTrade.CANCEL_MAKER,
-        client_id: int = 0,
         nonce: int | None = None,
         expires_at_ms: int | None = None,
+        **terms: Unpack[SignedTerms],
     ) -> Place:
-        """An order. A market order's price 0 means no bound of its own.
-
-        Without `time_in_force` a limit order is good till cancelled, a market order immediate or
-        cancel. `good_till_s` (since 1970) goes with GOOD_TILL_TIME, `slide` with `post_only`.
-        """
+        """An order. A market order's price 0 means no bound of its own."""
         return self._sign(
             Place(
                 **self._head(nonce, expires_at_ms),
                 instrument=instrument,
                 side=side,
-                order_type=order_type,
-                time_in_force=_time_in_force(order_type, time_in_force),
-                flags=_flags(post_only=post_only, slide=slide, reduce_only=reduce_only),
-                self_trade=self_trade,
                 price_ticks=price_ticks,
                 size_lots=size_lots,
-                client_id=client_id,
-                good_till_s=good_till_s,
+                **_signed_terms(**terms),
             )
         )
 
@@ -173,16 +173,9 @@ class ActionSigner:
         *,
         size_lots: int,
         price_ticks: int,
-        order_type: OrderType = OrderType.LIMIT,
-        time_in_force: TimeInForce | None = None,
-        good_till_s: int = 0,
-        post_only: bool = False,
-        slide: bool = False,
-        reduce_only: bool = False,
-        self_trade: SelfTrade = SelfTrade.CANCEL_MAKER,
-        client_id: int = 0,
         nonce: int | None = None,
         expires_at_ms: int | None = None,
+        **terms: Unpack[SignedTerms],
     ) -> Replace:
         """Cancel an order and place another in its book, on its side; both or neither.
 
@@ -193,14 +186,9 @@ class ActionSigner:
             Replace(
                 **self._head(nonce, expires_at_ms),
                 order_id=order_id,
-                order_type=order_type,
-                time_in_force=_time_in_force(order_type, time_in_force),
-                flags=_flags(post_only=post_only, slide=slide, reduce_only=reduce_only),
-                self_trade=self_trade,
                 price_ticks=price_ticks,
                 size_lots=size_lots,
-                client_id=client_id,
-                good_till_s=good_till_s,
+                **_signed_terms(**terms),
             )
         )
 
@@ -300,16 +288,32 @@ class ActionSigner:
         )
 
 
-def _time_in_force(order_type: OrderType, time_in_force: TimeInForce | None) -> TimeInForce:
-    if time_in_force is not None:
-        return time_in_force
-    market = order_type == OrderType.MARKET
-    return TimeInForce.IMMEDIATE_OR_CANCEL if market else TimeInForce.GOOD_TILL_CANCELLED
-
-
-def _flags(*, post_only: bool, slide: bool, reduce_only: bool) -> int:
-    return (
+def _signed_terms(
+    *,
+    order_type: OrderType = OrderType.LIMIT,
+    time_in_force: TimeInForce | None = None,
+    good_till_s: int = 0,
+    post_only: bool = False,
+    slide: bool = False,
+    reduce_only: bool = False,
+    self_trade: SelfTrade = SelfTrade.CANCEL_MAKER,
+    client_id: int = 0,
+) -> dict[str, Any]:
+    if time_in_force is None:
+        market = order_type == OrderType.MARKET
+        time_in_force = (
+            TimeInForce.IMMEDIATE_OR_CANCEL if market else TimeInForce.GOOD_TILL_CANCELLED
+        )
+    flags = (
         OrderFlag.POST_ONLY * post_only
         | OrderFlag.SLIDE * slide
         | OrderFlag.REDUCE_ONLY * reduce_only
     )
+    return {
+        "order_type": order_type,
+        "time_in_force": time_in_force,
+        "flags": flags,
+        "self_trade": self_trade,
+        "client_id": client_id,
+        "good_till_s": good_till_s,
+    }

@@ -6,22 +6,22 @@ from typing import Any
 
 from provenue.gateway.errors import bad_param
 from provenue.gateway.numbers import InstrumentScale, parse_choice, parse_flag, parse_integer
-from provenue.wire import InstrumentKind, OrderFlag, OrderType, SelfTrade, TimeInForce
+from provenue.wire import (
+    GOOD_TILL_S_MAX,
+    SELF_TRADE_NAMES,
+    TIME_NAMES,
+    InstrumentKind,
+    OrderFlag,
+    OrderType,
+    TimeInForce,
+)
 
-__all__ = ["SELF_TRADE_NAMES", "TIME_NAMES", "check_supported", "order_terms", "parse_label"]
+__all__ = ["check_supported", "order_terms", "parse_label"]
 
 Params = dict[str, Any]
-TIME_NAMES = {
-    TimeInForce.GOOD_TILL_CANCELLED: "good_til_cancelled",
-    TimeInForce.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
-    TimeInForce.FILL_OR_KILL: "fill_or_kill",
-    TimeInForce.GOOD_TILL_TIME: "good_til_date",
-}
-SELF_TRADE_NAMES = {mode: mode.name.lower() for mode in SelfTrade}
 _TIMES = {name: time for time, name in TIME_NAMES.items()}
 _SELF_TRADES = {name: mode for mode, name in SELF_TRADE_NAMES.items()}
 _RESTING = (TimeInForce.GOOD_TILL_CANCELLED, TimeInForce.GOOD_TILL_TIME)
-_SECONDS_MAX = (1 << 32) - 1
 # Parameters that would change what the order does: ignoring them would be a lie.
 _UNSUPPORTED = (
     "trigger",
@@ -112,7 +112,7 @@ def _good_till_s(params: Params, time_in_force: TimeInForce) -> int:
     expected = "whole seconds in ms since 1970 (good_til_date needs it)"
     if value is None:
         raise bad_param(name, expected, None)
-    seconds, rest = divmod(parse_integer(name, value, largest=_SECONDS_MAX * 1_000), 1_000)
+    seconds, rest = divmod(parse_integer(name, value, largest=GOOD_TILL_S_MAX * 1_000), 1_000)
     if rest or not seconds:
         raise bad_param(name, expected, value)
     return seconds

@@ -9,10 +9,9 @@ from typing import Any
 
 from provenue.gateway.numbers import quote
 from provenue.gateway.orders import CANCEL_REASONS, Order
-from provenue.gateway.terms import SELF_TRADE_NAMES, TIME_NAMES
 from provenue.gateway.venue import Venue
 from provenue.sequencer.tape import TradeRow
-from provenue.wire import CancelReason, FillFlag, Side
+from provenue.wire import SELF_TRADE_NAMES, TIME_NAMES, CancelReason, FillFlag, Side
 
 __all__ = ["order_view", "public_trade_view", "user_trade_view"]
 

@@ -2,7 +2,15 @@
 
 from types import SimpleNamespace
 
-from provenue.spec.book import cancel, join_row, leave_book, leave_row, order_of_id, remove_open
+from provenue.spec.book import (
+    cancel,
+    emit_order,
+    join_row,
+    leave_book,
+    leave_row,
+    order_of_id,
+    remove_open,
+)
 from provenue.spec.conditions import has_expired
 from provenue.spec.constants import (
     PRICE_TICKS_MAX,
@@ -51,7 +59,7 @@ def amend(state: State, account: Account, m: SimpleNamespace) -> None:
     if m.price_ticks == order.price_ticks and wanted <= order.remaining_lots:
         remove_open(state, order, order.remaining_lots - wanted)
         order.size_lots, order.remaining_lots = m.size_lots, wanted
-        _emit_amended(state, order)
+        emit_order(state, EventKind.ORDER_AMENDED, order, order.flags)
     else:
         _enter_again(state, account, order, m.price_ticks, wanted, filled)
 
@@ -84,22 +92,8 @@ def _enter_again(
     order.size_lots = filled + ticket.size_lots
     order.remaining_lots = ticket.size_lots
     join_row(state, order)
-    _emit_amended(state, order)
+    emit_order(state, EventKind.ORDER_AMENDED, order, order.flags)
     match_order(state, order)
-
-
-def _emit_amended(state: State, order: Order) -> None:
-    state.emit(
-        EventKind.ORDER_AMENDED,
-        reason=order.flags,
-        instrument=order.instrument,
-        account=order.account,
-        order_id=order.id,
-        price=order.price_ticks,
-        size=order.remaining_lots,
-        value=order.side,
-        extra=order.client_id,
-    )
 
 
 # --- 4.5 REPLACE ---------------------------------------------------------------------------------

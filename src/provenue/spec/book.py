@@ -7,9 +7,9 @@ from provenue.spec.constants import CancelReason, EventKind, Side
 from provenue.spec.state import RESTING, Account, BookSide, Order, Row, State
 
 __all__ = [
-    "add_open", "best_price", "cancel", "crosses", "end_order", "free_row_if_unused", "join_row",
-    "leave_book", "leave_row", "opposite", "order_of_id", "remove_open", "rest", "row_for",
-    "slot_is_free", "take_slot",
+    "add_open", "best_price", "cancel", "crosses", "emit_order", "end_order",
+    "free_row_if_unused", "join_row", "leave_book", "leave_row", "opposite", "order_of_id",
+    "remove_open", "rest", "row_for", "slot_is_free", "take_slot",
 ]  # fmt: skip
 
 
@@ -143,13 +143,10 @@ def remove_open(state: State, order: Order, lots: int) -> None:
     add_open(state, order, -lots)
 
 
-# --- 4.3 cancelling ------------------------------------------------------------------------------
-
-
-def cancel(state: State, order: Order, reason: CancelReason) -> None:
-    """4.3: a live order, resting or a taker under way, ends with what remains of it."""
+def emit_order(state: State, kind: EventKind, order: Order, reason: int) -> None:
+    """What ORDER_ACCEPTED, ORDER_AMENDED, ORDER_REDUCED and ORDER_CANCELLED all say of an order."""
     state.emit(
-        EventKind.ORDER_CANCELLED,
+        kind,
         reason=reason,
         instrument=order.instrument,
         account=order.account,
@@ -159,4 +156,12 @@ def cancel(state: State, order: Order, reason: CancelReason) -> None:
         value=order.side,
         extra=order.client_id,
     )
+
+
+# --- 4.3 cancelling ------------------------------------------------------------------------------
+
+
+def cancel(state: State, order: Order, reason: CancelReason) -> None:
+    """4.3: a live order, resting or a taker under way, ends with what remains of it."""
+    emit_order(state, EventKind.ORDER_CANCELLED, order, reason)
     end_order(state, order)

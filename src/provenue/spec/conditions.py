@@ -1,6 +1,6 @@
 """Chapter 4.6: orders that shrink or end by themselves, as the position or the clock has it."""
 
-from provenue.spec.book import cancel, remove_open
+from provenue.spec.book import cancel, emit_order, remove_open
 from provenue.spec.constants import CancelReason, EventKind, TimeInForce
 from provenue.spec.state import Account, Order, State
 
@@ -35,17 +35,7 @@ def reduce_order(state: State, order: Order, lots: int, reason: CancelReason) ->
     order.size_lots -= lots
 
     # EMIT
-    state.emit(
-        EventKind.ORDER_REDUCED,
-        reason=reason,
-        instrument=order.instrument,
-        account=order.account,
-        order_id=order.id,
-        price=order.price_ticks,
-        size=order.remaining_lots,
-        value=order.side,
-        extra=order.client_id,
-    )
+    emit_order(state, EventKind.ORDER_REDUCED, order, reason)
 
 
 # --- expiry --------------------------------------------------------------------------------------

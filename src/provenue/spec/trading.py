@@ -7,6 +7,7 @@ from provenue.spec.book import (
     best_price,
     cancel,
     crosses,
+    emit_order,
     join_row,
     opposite,
     order_of_id,
@@ -123,17 +124,7 @@ def enter(state: State, account: Account, asked: Ticket) -> None:
         account.next_expiry_s = min(soonest, order.good_till_s)
 
     # EMIT
-    state.emit(
-        EventKind.ORDER_ACCEPTED,
-        reason=order.flags,
-        instrument=order.instrument,
-        account=account.index,
-        order_id=order.id,
-        price=order.price_ticks,
-        size=order.size_lots,
-        value=order.side,
-        extra=order.client_id,
-    )
+    emit_order(state, EventKind.ORDER_ACCEPTED, order, order.flags)
     match_order(state, order)
 
 

@@ -74,7 +74,7 @@ from provenue.wire._kinds import (
     Tick,
     Withdraw,
 )
-from provenue.wire._orders import OrderBits
+from provenue.wire._orders import GOOD_TILL_S_MAX, SELF_TRADE_NAMES, TIME_NAMES, OrderBits
 from provenue.wire._signatures import (
     SignedT,
     address_of,
@@ -98,7 +98,10 @@ from provenue.wire._trees import (
 
 __all__ = [
     "EVENT_DTYPE",
+    "GOOD_TILL_S_MAX",
+    "SELF_TRADE_NAMES",
     "STAMP_MAX_LIVE",
+    "TIME_NAMES",
     "UNSIGNED",
     "ZERO_HASHES",
     "Action",
