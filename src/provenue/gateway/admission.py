@@ -34,8 +34,8 @@ class Admission:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        # What waits to be sequenced: the image does not know it yet.
-        self._queued_nonces: set[tuple[int, int]] = set()
+        # What waits to be sequenced, the image does not know it yet: (account id, key, nonce).
+        self._queued_nonces: set[tuple[int, int, int]] = set()
         self._queued_prices: dict[int, int] = {}
         self._rejects: Buckets[int] = Buckets(_REJECTS)
 
@@ -68,7 +68,7 @@ class Admission:
         row = self._key(message)
         address = bytes(self._venue.engine.tables["keys"][row]["address"].item())
         self._check_signature(message, address)
-        self._check_nonce(row, message.nonce)
+        self._check_nonce(row, message)
         if now_ms() >= message.expires_at_ms:
             raise rejected(Code.EXPIRED, None)
         if not self._rejects.of(message.account).take():
@@ -82,7 +82,7 @@ class Admission:
             self._queued_prices[signer] = published_ms
             future.add_done_callback(lambda _: self._price_done(signer, published_ms))
             return
-        place = (self._key(message), message.nonce)
+        place = (message.account, message.key, message.nonce)
         self._queued_nonces.add(place)
         future.add_done_callback(lambda _: self._queued_nonces.discard(place))
 
@@ -95,7 +95,8 @@ class Admission:
         if self._queued_prices.get(signer) == published_ms:
             del self._queued_prices[signer]
 
-    def _check_nonce(self, row: int, nonce: int) -> None:
+    def _check_nonce(self, row: int, message: Action) -> None:
+        nonce = message.nonce
         record = self._venue.engine.tables["nonces"][row]
         place = nonce - int(record["base"])
         if nonce > NONCE_MAX:
@@ -104,7 +105,7 @@ class Admission:
             raise rejected(Code.NONCE_TOO_OLD, None)
         word, bit = divmod(place, 64)
         used = place < NONCE_WINDOW and int(record["window"][word]) >> bit & 1
-        if used or (row, nonce) in self._queued_nonces:
+        if used or (message.account, message.key, nonce) in self._queued_nonces:
             raise rejected(Code.NONCE_USED, None)
 
     def _check_newer(self, message: Prices) -> None:

@@ -83,7 +83,10 @@ class Books:
 
     def of(self, instrument: int) -> Book:
         """The book of an instrument."""
-        return self._books.setdefault(instrument, Book())
+        book = self._books.get(instrument)
+        if book is None:
+            book = self._books[instrument] = Book()
+        return book
 
     def take(self, events: Sequence[Event]) -> dict[int, list[LevelChange]]:
         """Take the events of one message; per instrument, the levels that changed."""
