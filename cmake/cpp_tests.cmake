@@ -24,6 +24,9 @@ if(PROVENUE_SANITIZE)
     set(sanitize -fsanitize=${provenue_sanitizers} -fno-sanitize-recover=all)
     target_compile_options(provenue_common INTERFACE ${sanitize} -g1 -O1 -fno-omit-frame-pointer)
     target_link_options(provenue_common INTERFACE ${sanitize})
+    # g++ needs minutes for the run loop of the machine (run.hpp) with UBSan and -O1, else seconds.
+    set_source_files_properties(machine/machine.cpp machine/recorder.cpp PROPERTIES
+      COMPILE_OPTIONS -O0)
   endif()
 endif()
 file(WRITE ${CMAKE_BINARY_DIR}/sanitizers.txt "${provenue_sanitizers}\n")

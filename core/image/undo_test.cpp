@@ -92,7 +92,25 @@ void test_the_log_can_be_filled() {
             undo->record(image.data(), at);
     CHECK(undo->count == kUndoEntriesMax);
     undo->rollback(image.data(), 0);
-    for (const uint16_t slot : undo->slots) CHECK(slot == 0);
+    for (const uint32_t slot : undo->slots) CHECK(slot == 0);
+}
+
+// A slot that has waited through all tags must not be taken for one of this message.
+void test_tags_begin_anew() {
+    std::vector<uint8_t> image(2 * kUndoLeafBytes);
+    auto undo = std::make_unique<UndoLog>();
+    undo->record(image.data(), 0);
+    const uint32_t first = undo->tag;
+    do {
+        undo->clear();
+        undo->record(image.data(), kUndoLeafBytes);
+        CHECK(undo->count == 1);
+    } while (undo->tag != first);
+    undo->rollback(image.data(), 0);
+    undo->record(image.data(), 0);
+    undo->rollback(image.data(), 0);
+    CHECK(undo->count == 0);
+    for (const uint32_t slot : undo->slots) CHECK(slot == 0);
 }
 
 void test_an_edit_is_recorded() {
@@ -121,6 +139,7 @@ int main(int argc, char** argv) {
     test_rollback_restores_the_image(random);
     test_rollback_to_a_mark_keeps_what_came_before(random);
     test_the_log_can_be_filled();
+    test_tags_begin_anew();
     test_an_edit_is_recorded();
     return test::finish();
 }
